@@ -1,0 +1,43 @@
+/*
+ * Every limit on what comes from outside, by name. Where a limit is also a setting, this is its ceiling.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+enum {
+    LIMIT_JSON_BODY_BYTES = 4 << 20,   /* metadata requests */
+    LIMIT_JSON_DEPTH = 64,
+    LIMIT_JSON_MEMBERS = 100000,       /* values in one document */
+    LIMIT_MULTIPART_PARTS = 64,
+    LIMIT_MULTIPART_HEADER_BYTES = 8 << 10,
+    LIMIT_MULTIPART_TEXT_BYTES = 16 << 20, /* one part without a file name */
+    LIMIT_PATH_BYTES = 4 << 10,
+    LIMIT_QUERY_PARAMS = 64,
+    LIMIT_REQUEST_ARENA_BYTES = 64 << 20,
+
+    LIMIT_PAGE_ROWS = 500,
+    LIMIT_PAGE_NUMBER = 1000000,
+
+    LIMIT_NAME_CHARS = 100,            /* the tightest that every dialect can show */
+    LIMIT_DESCRIPTION_CHARS = 1000,
+    LIMIT_LABEL_CHARS = 50,
+    LIMIT_TAGS = 50,
+    LIMIT_TAG_CHARS = 50,
+
+    LIMIT_IMAGE_SIDE_PX = 32768,
+    LIMIT_IMAGE_PIXELS = 100000000,    /* 100 megapixels */
+    LIMIT_IMAGE_BYTES = 256 << 20,
+    LIMIT_PREDICT_BYTES = 10 << 20,    /* default of predict.max_bytes */
+
+    LIMIT_ONNX_BYTES = 1 << 30,
+    LIMIT_ONNX_NODES = 100000,
+    LIMIT_ONNX_TENSORS = 200000,
+    LIMIT_TENSOR_RANK = 8,
+    LIMIT_DETECTIONS = 300,
+};
+
+#define LIMIT_MODEL_BYTES ((long long)1 << 30)        /* default of model.max_bytes */
+#define LIMIT_MODEL_MEMORY_BYTES ((long long)2 << 30)
+#define LIMIT_TENSOR_ELEMENTS ((long long)1 << 31)
+
+#endif

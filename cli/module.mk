@@ -1,0 +1,1 @@
+SRC_cli := $(sort $(wildcard cli/*.c))

@@ -1,0 +1,1 @@
+SRC_domain := $(sort $(wildcard domain/*.c))

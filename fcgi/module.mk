@@ -1,0 +1,1 @@
+SRC_fcgi := $(sort $(wildcard fcgi/*.c))

@@ -1,0 +1,1 @@
+SRC_handlers := $(sort $(wildcard handlers/*/*.c))

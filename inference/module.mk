@@ -1,0 +1,1 @@
+SRC_inference := $(sort $(wildcard inference/*.c inference/*/*.c))

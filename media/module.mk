@@ -1,0 +1,1 @@
+SRC_media := $(sort $(wildcard media/*.c))

@@ -1,0 +1,1 @@
+SRC_worker := $(sort $(wildcard worker/*.c))
