@@ -8,10 +8,14 @@ enum {
     LIMIT_JSON_BODY_BYTES = 4 << 20,   /* metadata requests */
     LIMIT_JSON_DEPTH = 64,
     LIMIT_JSON_MEMBERS = 100000,       /* values in one document */
+    LIMIT_JSON_NUMBER_BYTES = 256,     /* as written */
     LIMIT_MULTIPART_PARTS = 64,
     LIMIT_MULTIPART_HEADER_BYTES = 8 << 10,
     LIMIT_MULTIPART_TEXT_BYTES = 16 << 20, /* one part without a file name */
     LIMIT_PATH_BYTES = 4 << 10,
+    LIMIT_CONFIG_FILE_BYTES = 1 << 20, /* fovea.conf, or a file that holds one secret value */
+    LIMIT_LOG_LINE_BYTES = 4 << 10,    /* PIPE_BUF: one write is one line */
+    LIMIT_LOG_VALUE_BYTES = 1000,
     LIMIT_QUERY_PARAMS = 64,
     LIMIT_REQUEST_ARENA_BYTES = 64 << 20,
 

@@ -113,7 +113,8 @@ bool text_i64(const char *s, size_t n, int64_t *ret)
         if (s[i] < '0' || s[i] > '9')
             return false;
         if (__builtin_mul_overflow(value, 10U, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(s[i] - '0'), &value) || value > most + (negative ? 1 : 0))
+            __builtin_add_overflow(value, (uint64_t)(s[i] - '0'), &value) ||
+            value > most + (negative ? 1 : 0))
             return false;
     }
     if (negative)
@@ -197,10 +198,10 @@ void text_to_hex(const uint8_t *p, size_t n, char *ret)
     ret[2 * n] = '\0';
 }
 
-/* Length of the well-formed sequence at s, or 0. */
-static size_t utf8_sequence(const unsigned char *s, size_t n)
+size_t text_utf8_sequence(const char *p, size_t n)
 {
-    const unsigned char c = s[0];
+    const unsigned char *const s = (const unsigned char *)p;
+    const unsigned char c = n ? s[0] : 0x80;
 
     if (c < 0x80)
         return 1;
@@ -214,7 +215,9 @@ static size_t utf8_sequence(const unsigned char *s, size_t n)
     if (c >= 0xF0 && c <= 0xF4) {
         const unsigned char low = c == 0xF0 ? 0x90 : 0x80, high = c == 0xF4 ? 0x8F : 0xBF;
 
-        return n >= 4 && s[1] >= low && s[1] <= high && (s[2] & 0xC0) == 0x80 && (s[3] & 0xC0) == 0x80 ? 4 : 0;
+        return n >= 4 && s[1] >= low && s[1] <= high && (s[2] & 0xC0) == 0x80 && (s[3] & 0xC0) == 0x80
+                   ? 4
+                   : 0;
     }
     return 0;
 }
@@ -222,7 +225,7 @@ static size_t utf8_sequence(const unsigned char *s, size_t n)
 bool text_is_utf8(const char *s, size_t n)
 {
     for (size_t i = 0; i < n;) {
-        const size_t step = utf8_sequence((const unsigned char *)s + i, n - i);
+        const size_t step = text_utf8_sequence(s + i, n - i);
 
         if (!step)
             return false;
