@@ -38,6 +38,12 @@ enum {
     LIMIT_ONNX_TENSORS = 200000,
     LIMIT_TENSOR_RANK = 8,
     LIMIT_DETECTIONS = 300,
+
+    LIMIT_LITERAL_BYTES = 4 << 20,     /* a Python literal in a model's metadata */
+    LIMIT_LITERAL_DEPTH = 32,
+    LIMIT_LITERAL_VALUES = 200000,
+    LIMIT_MODEL_CLASSES = 65536,
+    LIMIT_CLASS_NAME_BYTES = 512,
 };
 
 #define LIMIT_MODEL_BYTES ((long long)1 << 30)        /* default of model.max_bytes */
