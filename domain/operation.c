@@ -1,0 +1,343 @@
+/* Composes the sentences of operation.h. */
+#include "domain/operation.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A sentence in the making: text in a buffer, parameters numbered as they are used. */
+struct draft {
+    struct buffer sql;
+    struct sentence *out;
+    struct arena *arena;
+};
+
+static void draft_param(struct draft *d, struct param p)
+{
+    if (d->out->n == OPERATION_PARAMS) {
+        d->sql.failed = true;
+        return;
+    }
+    d->out->params[d->out->n++] = p;
+    buffer_printf(&d->sql, "$%zu", d->out->n);
+}
+
+static enum status draft_done(struct draft *d, struct fault *f)
+{
+    d->out->sql = d->sql.failed ? NULL : arena_strndup(d->arena, d->sql.p, d->sql.n);
+    buffer_free(&d->sql);
+    if (!d->out->sql || arena_failed(d->arena))
+        return fault_set(f, ST_TOO_LARGE, NULL, "the request needs too much memory");
+    return ST_OK;
+}
+
+const char *actor_literal(const struct actor *who, struct arena *a)
+{
+    return arena_printf(a, "(%" PRId64 ",%" PRId64 ",%" PRId64 ",%u,%c)", who->account_id, who->organization_id,
+                        who->key_id, who->scopes, who->site_admin ? 't' : 'f');
+}
+
+const char *asker_literal(const struct actor *who, const struct asker *asker, struct arena *a)
+{
+    return arena_printf(a, "(%" PRId64 ",%" PRId64 ",\"%s\",%c)", who->account_id, who->organization_id,
+                        asker->base_url, asker->detail ? 't' : 'f');
+}
+
+static void draft_ref(struct draft *d, const struct field *fd, const struct ref *ref)
+{
+    switch (ref->kind) {
+    case REF_ID:
+        draft_param(d, p_i64(d->arena, ref->id));
+        break;
+    case REF_STAMPED:
+        buffer_printf(&d->sql, "(SELECT v.id FROM domain.%s AS v WHERE v.id = ", fd->view);
+        draft_param(d, p_i64(d->arena, ref->id));
+        buffer_text(&d->sql, " AND v.stamp = ");
+        draft_param(d, p_i64(d->arena, ref->stamp));
+        buffer_char(&d->sql, ')');
+        break;
+    case REF_UUID:
+        buffer_printf(&d->sql, "(SELECT v.id FROM domain.%s AS v WHERE v.uuid = ", fd->view);
+        draft_param(d, p_text(ref->uuid));
+        buffer_char(&d->sql, ')');
+        break;
+    case REF_NONE:
+    case REF_UNKNOWN:
+        buffer_text(&d->sql, "NULL::bigint");
+        break;
+    }
+}
+
+static void draft_refs(struct draft *d, const struct field *fd, const struct refs *refs)
+{
+    buffer_text(&d->sql, "ARRAY[");
+    for (size_t i = 0; i < refs->n; i++) {
+        if (i)
+            buffer_char(&d->sql, ',');
+        draft_ref(d, fd, &refs->items[i]);
+    }
+    buffer_text(&d->sql, "]::bigint[]");
+}
+
+/* The value of field i of the command, as a parameter or as the sub-select that finds the row it names. */
+static void draft_field(struct draft *d, const struct record *r, const void *command, size_t i)
+{
+    const struct field *fd = &r->fields[i];
+    const void *value = field_of(command, fd);
+    const bool is_null = !field_given(command, i) || (((const struct given *)command)->null >> i & 1) != 0;
+
+    if (fd->kind == FIELD_REF && !is_null) {
+        draft_ref(d, fd, value);
+        return;
+    }
+    if (is_null) {
+        draft_param(d, p_null());
+        return;
+    }
+    switch (fd->kind) {
+    case FIELD_I64:
+        draft_param(d, p_i64(d->arena, *(const int64_t *)value));
+        break;
+    case FIELD_F64:
+        draft_param(d, p_f64(d->arena, *(const double *)value));
+        break;
+    case FIELD_BOOL:
+        draft_param(d, p_bool(*(const bool *)value));
+        break;
+    case FIELD_TEXTS: {
+        const struct texts *t = value;
+
+        draft_param(d, p_texts(d->arena, t->items, t->n));
+        break;
+    }
+    case FIELD_REFS:
+        draft_refs(d, fd, value);
+        break;
+    case FIELD_DIGEST:
+        draft_param(d, p_bytes(*(const uint8_t *const *)value, 32));
+        break;
+    case FIELD_TEXT:
+    case FIELD_ENUM:
+    case FIELD_JSON:
+    case FIELD_TIME:
+    case FIELD_REF:
+        draft_param(d, p_text(*(const char *const *)value));
+        break;
+    }
+}
+
+/* "domain.project_get($1, ...)" with the actor and the first nargs fields. */
+static void draft_call(struct draft *d, const struct operation *op, const char *function, const struct actor *who,
+                       const void *command)
+{
+    buffer_printf(&d->sql, "%s(", function);
+    draft_param(d, p_text(actor_literal(who, d->arena)));
+    buffer_text(&d->sql, "::domain.actor");
+    for (size_t i = 0; i < op->nargs; i++) {
+        buffer_text(&d->sql, ", ");
+        draft_field(d, op->input, command, i);
+    }
+    if (op->sends_given) {
+        const char *names[64];
+        size_t n = 0;
+
+        for (size_t i = 0; i < op->input->nfields; i++)
+            if (field_given(command, i))
+                names[n++] = op->input->fields[i].name;
+        buffer_text(&d->sql, ", ");
+        draft_param(d, p_texts(d->arena, names, n));
+    }
+    buffer_char(&d->sql, ')');
+}
+
+static void draft_shape(struct draft *d, const struct shape *shape, const char *row, const struct actor *who,
+                        const struct asker *asker)
+{
+    buffer_printf(&d->sql, "%s.%s(%s, ", shape->schema, shape->name, row);
+    draft_param(d, p_text(asker_literal(who, asker, d->arena)));
+    buffer_text(&d->sql, "::domain.asker) AS s");
+}
+
+static void draft_row(struct draft *d, const struct shape *shape, const struct actor *who, const struct asker *asker)
+{
+    if (!shape->name)
+        return;
+    buffer_text(&d->sql, ", LATERAL ");
+    draft_shape(d, shape, "r", who, asker);
+}
+
+static bool has_filter(const struct operation *op, const void *command)
+{
+    for (size_t i = 0; i < op->nfilters; i++)
+        if (field_given(command, (size_t)op->filters[i].field))
+            return true;
+    return false;
+}
+
+/* " WHERE c1 AND c2": the filters whose fields were given. */
+static const char *draft_filters(struct draft *d, const struct operation *op, const void *command)
+{
+    const char *join = " WHERE ";
+
+    for (size_t i = 0; i < op->nfilters; i++) {
+        const size_t field = (size_t)op->filters[i].field;
+
+        if (!field_given(command, field))
+            continue;
+        buffer_text(&d->sql, join);
+        for (const char *s = op->filters[i].sql; *s; s++) {
+            if (*s == '?')
+                draft_field(d, op->input, command, field);
+            else
+                buffer_char(&d->sql, *s);
+        }
+        join = " AND ";
+    }
+    return join;
+}
+
+static void draft_order(struct draft *d, const struct operation *op, const void *command, const char *row)
+{
+    const char *direction = op->ascending ? "ASC" : "DESC", *expression = "@.created_at";
+
+    if (op->nsorts)
+        expression = op->sorts[0].sql;
+    if (op->nsorts && op->sort_field >= 0 && field_given(command, (size_t)op->sort_field)) {
+        const char *wanted = *(const char *const *)field_of(command, &op->input->fields[op->sort_field]);
+
+        for (size_t i = 0; i < op->nsorts; i++)
+            if (strcmp(op->sorts[i].name, wanted) == 0)
+                expression = op->sorts[i].sql;
+    }
+    if (op->nsorts && op->direction_field >= 0 && field_given(command, (size_t)op->direction_field))
+        direction = strcmp(*(const char *const *)field_of(command, &op->input->fields[op->direction_field]), "asc")
+                        ? "DESC" : "ASC";
+    buffer_text(&d->sql, " ORDER BY ");
+    for (const char *s = expression; *s; s++) {
+        if (*s == '@')
+            buffer_text(&d->sql, row);
+        else
+            buffer_char(&d->sql, *s);
+    }
+    buffer_printf(&d->sql, " %s, %s.id %s", direction, row, direction);
+}
+
+static void draft_page(struct draft *d, const struct operation *op, const struct actor *who, const void *command,
+                       const struct page *page)
+{
+    const char *join;
+
+    buffer_text(&d->sql, "(SELECT r.* FROM ");
+    draft_call(d, op, op->call, who, command);
+    buffer_text(&d->sql, " AS r");
+    join = draft_filters(d, op, command);
+    if (page->has_cursor) {
+        buffer_printf(&d->sql, "%s(r.created_at, r.id) < (timestamptz 'epoch' + ", join);
+        draft_param(d, p_i64(d->arena, page->cursor_us));
+        buffer_text(&d->sql, "::bigint * interval '1 microsecond', ");
+        draft_param(d, p_i64(d->arena, page->cursor_id));
+        buffer_text(&d->sql, "::bigint)");
+    }
+    draft_order(d, op, command, "r");
+    buffer_text(&d->sql, " LIMIT ");
+    draft_param(d, p_i64(d->arena, page->limit));
+    if (page->offset) {
+        buffer_text(&d->sql, " OFFSET ");
+        draft_param(d, p_i64(d->arena, page->offset));
+    }
+    buffer_char(&d->sql, ')');
+}
+
+static void draft_list(struct draft *d, const struct operation *op, const struct actor *who,
+                       const struct asker *asker, const struct shape *shape, const void *command,
+                       const struct page *page)
+{
+    buffer_printf(&d->sql, "SELECT n.total, p.id, p.created_at, %s.* FROM ", shape->name ? "s" : "p");
+    if (op->guard) {
+        struct operation guard = *op;
+
+        guard.nargs = 1;
+        draft_call(d, &guard, op->guard, who, command);
+        buffer_text(&d->sql, " AS g CROSS JOIN LATERAL ");
+    }
+    if (has_filter(op, command)) {
+        buffer_text(&d->sql, "(SELECT count(*) FROM ");
+        draft_call(d, op, op->call, who, command);
+        buffer_text(&d->sql, " AS r");
+        draft_filters(d, op, command);
+        buffer_text(&d->sql, ") AS n(total)");
+    } else {
+        draft_call(d, op, op->total, who, command);
+        buffer_text(&d->sql, " AS n(total)");
+    }
+    buffer_text(&d->sql, " LEFT JOIN ");
+    draft_page(d, op, who, command, page);
+    buffer_text(&d->sql, " AS p ON true");
+    if (shape->name) {
+        buffer_text(&d->sql, " LEFT JOIN LATERAL ");
+        draft_shape(d, shape, "p", who, asker);
+        buffer_text(&d->sql, " ON p.id IS NOT NULL");
+    }
+    draft_order(d, op, command, "p");
+}
+
+enum status operation_read(const struct operation *op, const struct actor *who, const struct asker *asker,
+                           const struct shape *shape, const void *command, const struct page *page, struct arena *a,
+                           struct sentence *ret, struct fault *f)
+{
+    struct draft d = { .out = ret, .arena = a };
+
+    ret->n = 0;
+    if (op->kind == OP_LIST) {
+        draft_list(&d, op, who, asker, shape, command, page);
+    } else {
+        buffer_printf(&d.sql, "SELECT %s.* FROM ", shape->name ? "s" : "r");
+        draft_call(&d, op, op->call, who, command);
+        buffer_text(&d.sql, " AS r");
+        draft_row(&d, shape, who, asker);
+    }
+    return draft_done(&d, f);
+}
+
+/* How a row is read after a write; id NULL: the row that the write remembered. */
+static enum status draft_reread(const struct operation *op, const struct actor *who, const struct asker *asker,
+                                const struct shape *shape, const int64_t *id, struct arena *a, struct sentence *ret,
+                                struct fault *f)
+{
+    struct draft d = { .out = ret, .arena = a };
+
+    ret->n = 0;
+    buffer_printf(&d.sql, "SELECT %s.* FROM %s(", shape->name ? "s" : "r", op->read);
+    draft_param(&d, p_text(actor_literal(who, a)));
+    buffer_text(&d.sql, "::domain.actor, ");
+    if (id)
+        draft_param(&d, p_i64(a, *id));
+    else
+        buffer_text(&d.sql, "current_setting('fovea.row')::bigint");
+    buffer_text(&d.sql, ") AS r");
+    draft_row(&d, shape, who, asker);
+    return draft_done(&d, f);
+}
+
+enum status operation_write(const struct operation *op, const struct actor *who, const struct asker *asker,
+                            const struct shape *shape, const void *command, struct arena *a,
+                            struct sentence *ret_write, struct sentence *ret_read, struct fault *f)
+{
+    struct draft d = { .out = ret_write, .arena = a };
+    enum status st;
+
+    ret_write->n = 0;
+    buffer_text(&d.sql, "SELECT ");
+    draft_call(&d, op, op->call, who, command);
+    if ((st = draft_done(&d, f)) != ST_OK)
+        return st;
+    *ret_read = (struct sentence){ 0 };
+    return op->read ? draft_reread(op, who, asker, shape, NULL, a, ret_read, f) : ST_OK;
+}
+
+enum status operation_reread(const struct operation *op, const struct actor *who, const struct asker *asker,
+                             const struct shape *shape, int64_t id, struct arena *a, struct sentence *ret,
+                             struct fault *f)
+{
+    return draft_reread(op, who, asker, shape, &id, a, ret, f);
+}
