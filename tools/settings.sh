@@ -35,6 +35,7 @@ export FOVEA_VAR
 : "${FOVEA_NGINX_MAP:=$FOVEA_VAR/nginx/pools.conf}"
 : "${FOVEA_CONF:=$FOVEA_VAR/fovea.conf}"
 
+# shellcheck disable=SC3045 # dash and bash know -H
 FOVEA_NGINX_FILES=$(ulimit -Hn)
 case $FOVEA_NGINX_FILES in unlimited | ??????*) FOVEA_NGINX_FILES=65536 ;; esac
 
