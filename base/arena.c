@@ -141,9 +141,9 @@ char *arena_strndup(struct arena *a, const char *s, size_t n)
 {
     char *copy;
 
-    if (!s || n == SIZE_MAX)
+    if (!s)
         return NULL;
-    copy = arena_alloc(a, n + 1);
+    copy = arena_alloc(a, n < SIZE_MAX ? n + 1 : n); /* SIZE_MAX never fits: the arena fails */
     if (copy)
         memcpy(copy, s, n);
     return copy;

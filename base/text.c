@@ -157,7 +157,7 @@ static int hex_digit(char c)
 
 bool text_hex(const char *s, size_t n, uint8_t *ret)
 {
-    if (n % 2)
+    if (n == 0 || n % 2)
         return false;
     for (size_t i = 0; i < n; i += 2) {
         const int high = hex_digit(s[i]), low = hex_digit(s[i + 1]);
