@@ -1,0 +1,122 @@
+"""Helpers of the HTTP tests in Python, standard library only. The environment is that of tests/http/stack.sh.
+
+A test begins with:
+
+    import os, sys
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    from lib import call, equal, finish
+"""
+import http.client
+import json
+import os
+import ssl
+import subprocess
+import sys
+import urllib.parse
+
+HTTP_URL = os.environ["FOVEA_HTTP_URL"]
+HTTPS_URL = os.environ["FOVEA_URL"]
+KEY = os.environ["FOVEA_KEY"]
+VAR = os.environ["FOVEA_VAR"]
+
+_results = 0
+_failures = 0
+
+
+class Answer:
+    """Status, headers (http.client's message: case does not matter), body as bytes."""
+
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"<{self.status} {self.body[:500]!r}>"
+
+
+def call(method, path, body=None, headers=None, key=KEY, base=HTTP_URL, timeout=60):
+    """One request on a connection of its own. A dict or list is sent as JSON; key=None sends no credential."""
+    url = urllib.parse.urlsplit(base)
+    sent = {"Authorization": "Bearer " + key} if key else {}
+    if isinstance(body, (dict, list)):
+        body = json.dumps(body).encode()
+        sent["Content-Type"] = "application/json"
+    sent.update(headers or {})
+    if url.scheme == "https":
+        context = ssl.create_default_context(cafile=os.environ["FOVEA_CA"])
+        connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=timeout, context=context)
+    else:
+        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=timeout)
+    try:
+        connection.request(method, path, body=body, headers=sent)
+        return Answer(connection.getresponse())
+    finally:
+        connection.close()
+
+
+def multipart(fields, files):
+    """(content type, body): fields name -> text; files name -> (file name, bytes)."""
+    boundary = "fovea-test-boundary-7d1c"
+    out = bytearray()
+    for name, text in fields.items():
+        out += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode()
+    for name, (file_name, data) in files.items():
+        out += (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{file_name}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        ).encode()
+        out += data + b"\r\n"
+    out += f"--{boundary}--\r\n".encode()
+    return "multipart/form-data; boundary=" + boundary, bytes(out)
+
+
+def note(*lines):
+    for line in lines:
+        for part in str(line).split("\n"):
+            print("# " + part[:2000], flush=True)
+
+
+def check(truth, text, *notes):
+    """One result; notes are shown when it is false."""
+    global _results, _failures
+    _results += 1
+    print(f"{'ok' if truth else 'not ok'} {_results} - {text}", flush=True)
+    if not truth:
+        _failures += 1
+        note(*notes)
+    return bool(truth)
+
+
+def equal(got, want, text):
+    return check(got == want, text, f"got:  {got!r}", f"want: {want!r}")
+
+
+def skip(text, reason):
+    global _results
+    _results += 1
+    print(f"ok {_results} - {text} # SKIP {reason}", flush=True)
+
+
+def finish():
+    print(f"1..{_results}", flush=True)
+    sys.exit(1 if _failures else 0)
+
+
+def fovea(*words, check_status=True):
+    """The administration command as the service user; its standard output."""
+    shell = '"$FOVEA_APP/bin/fovea" --config "$FOVEA_CONF" "$@"'
+    done = subprocess.run([os.environ["FOVEA_STACK"], "exec", "sh", "-c", shell, "fovea", *words],
+                          stdout=subprocess.PIPE, text=True, check=check_status)
+    return done.stdout
+
+
+def sql(query):
+    """Rows of one SQL text, as lines with | between columns; runs as the database's superuser."""
+    shell = '"$FOVEA_PG_BIN/psql" -XqAt -v ON_ERROR_STOP=1 -h "$FOVEA_RUN" -U postgres -d fovea -c "$1"'
+    done = subprocess.run([os.environ["FOVEA_STACK"], "exec", "sh", "-c", shell, "sql", query],
+                          stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.rstrip("\n")

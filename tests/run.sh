@@ -1,0 +1,163 @@
+#!/bin/bash
+# Runs tests and sums them up: run.sh {all|unit|models|fuzz|sql|http|programs} [PROGRAM...]
+#
+# A test is a program that prints TAP. Each gets one line here; of a failure everything that it said is shown. The
+# last line is always "N passed, N failed, N skipped"; the exit status is 1 when something failed or nothing ran.
+# A program that dies, prints no plan or another number of results than it planned counts as one failure more.
+#
+#   all        build, then every part below: what `make test` runs
+#   http       starts one throw-away stack (tests/http/stack.sh) and runs tests/http/*/NN_* against it
+#   programs   just the programs named
+#
+# FOVEA_TEST_SECONDS (300): how long one program may take.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+limit_s=${FOVEA_TEST_SECONDS:-300}
+work=$(mktemp -d "${TMPDIR:-/tmp}/fovea-tests.XXXXXX")
+counts=${FOVEA_TEST_COUNTS:-$work/counts}
+trap 'rm -rf "$work"' EXIT
+: "${FOVEA_FIXTURES:=$PWD/../shared/fixtures}"
+export FOVEA_FIXTURES
+[ -n "${FOVEA_TEST_COUNTS:-}" ] || : > "$counts"
+
+# Prints "passed failed skipped" of a TAP stream, then a sentence for what is wrong with the stream as a whole.
+tap_count() {
+  awk '
+    /^ok / || /^ok$/ { if (toupper($0) ~ /# *SKIP/) skipped++; else passed++; next }
+    /^not ok/        { failed++; next }
+    /^1\.\.[0-9]+/   { planned = 1; plan = substr($1, 4) + 0; if (plan == 0) skipped++; next }
+    /^Bail out!/     { bad = $0 }
+    END {
+      n = passed + failed + (plan == 0 ? 0 : skipped)
+      if (!bad && !planned) bad = "no plan: the program ended early"
+      if (!bad && plan != n) bad = "planned " plan " results, gave " n
+      print passed + 0, failed + 0, skipped + 0, bad
+    }' "$1"
+}
+
+# run_program NAME COMMAND...
+run_program() {
+  local name=$1 started=$SECONDS status passed failed skipped bad
+  shift
+  timeout -k 10 "$limit_s" "$@" > "$work/out" 2> "$work/err" < /dev/null
+  status=$?
+  read -r passed failed skipped bad < <(tap_count "$work/out")
+  if [ $status = 124 ]; then
+    bad="took longer than $limit_s s"
+  elif [ $status -ne 0 ] && [ "$failed" = 0 ]; then
+    bad="exit status $status${bad:+; $bad}"
+  fi
+  [ -z "$bad" ] || failed=$((failed + 1))
+  echo "$passed $failed $skipped" >> "$counts"
+
+  local note="$passed passed"
+  [ "$failed" = 0 ] || note="$note, $failed failed"
+  [ "$skipped" = 0 ] || note="$note, $skipped skipped"
+  [ $((SECONDS - started)) -lt 5 ] || note="$note, $((SECONDS - started)) s"
+  if [ "$failed" = 0 ]; then
+    printf 'ok    %-40s %s\n' "$name" "$note"
+  else
+    printf 'FAIL  %-40s %s\n' "$name" "$note"
+    grep -vE '^(ok\b|1\.\.)' "$work/out" | sed 's/^/        /'
+    [ -z "$bad" ] || echo "        $bad"
+    tail -n 60 "$work/err" | sed 's/^/        stderr: /'
+  fi
+}
+
+run_missing() {
+  printf 'FAIL  %-40s %s\n' "$1" "$2"
+  echo "0 1 0" >> "$counts"
+}
+
+# The words of a variable of the Makefile.
+make_words() {
+  make -s --no-print-directory "print-$1" MODE="${MODE:-release}"
+}
+
+run_binaries() {
+  local kind=$1 program
+  shift
+  for program in "$@"; do
+    if [ -x "$program" ]; then
+      run_program "$kind/$(basename "$program")" "$program"
+    else
+      run_missing "$kind/$(basename "$program")" "was not built"
+    fi
+  done
+}
+
+run_fuzz() {
+  local program corpus
+  for program in "$@"; do
+    corpus=tests/fuzz/corpus/$(basename "$program")
+    if [ -z "$(find "$corpus" -type f 2> /dev/null | head -n 1)" ]; then
+      run_missing "fuzz/$(basename "$program")" "has no corpus in $corpus"
+    elif [ -x "$program" ]; then
+      run_program "fuzz/$(basename "$program")" "$program" "$corpus"
+    else
+      run_missing "fuzz/$(basename "$program")" "was not built"
+    fi
+  done
+}
+
+run_scripts() { # tests/unit/*.sh and *.py: contracts of files that are no C
+  local script
+  for script in tests/unit/*.sh tests/unit/*.py; do
+    [ -x "$script" ] && run_program "unit/$(basename "$script")" "$script"
+  done
+}
+
+run_sql() {
+  if [ -x tests/sql/run.sh ]; then
+    run_program sql/run.sh tests/sql/run.sh
+  else
+    run_missing sql/run.sh "is missing"
+  fi
+}
+
+run_http() {
+  local programs=("$@")
+  [ ${#programs[@]} -gt 0 ] || programs=(tests/http/*/[0-9][0-9]_*)
+  # Programs count their own failures; the stack's status is about the stack.
+  FOVEA_TEST_COUNTS=$counts tests/http/stack.sh tests/run.sh programs "${programs[@]}" \
+    || run_missing http/stack.sh "the stack did not start or stop"
+}
+
+run_all() {
+  if ! make -k -j2 --no-print-directory test-programs MODE="${MODE:-release}" > "$work/build" 2>&1; then
+    grep -E 'error|Error|undefined' "$work/build" | head -n 40 | sed 's/^/        /'
+    run_missing build "see above"
+  fi
+  # shellcheck disable=SC2046 # lists of words
+  {
+    run_binaries unit $(make_words UNIT_BIN)
+    run_scripts
+    run_binaries models $(make_words MODEL_BIN)
+    run_fuzz $(make_words REPLAY_BIN)
+  }
+  run_sql
+  run_http
+}
+
+kind=${1:-all}
+shift
+case $kind in
+  all) run_all ;;
+  unit) run_binaries unit "$@"; run_scripts ;;
+  models) run_binaries models "$@" ;;
+  fuzz) run_fuzz "$@" ;;
+  sql) run_sql ;;
+  http) run_http "$@" ;;
+  programs)
+    for program in "$@"; do
+      case $program in */README* | *.md | *.json) continue ;; esac
+      name=${program#tests/}
+      if [ -x "$program" ]; then run_program "$name" "$program"; else run_missing "$name" "is not executable"; fi
+    done
+    ;;
+  *) sed -n '2,/^set -u/s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
+esac
+
+[ -z "${FOVEA_TEST_COUNTS:-}" ] || exit 0
+awk '{ p += $1; f += $2; s += $3 } END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 || p == 0 }' "$counts"
