@@ -31,6 +31,12 @@ enum {
     LIMIT_IMAGE_SIDE_PX = 32768,
     LIMIT_IMAGE_PIXELS = 100000000,    /* 100 megapixels */
     LIMIT_IMAGE_BYTES = 256 << 20,
+    LIMIT_IMAGE_CODEC_BYTES = 768 << 20, /* what a decoder may ask for besides the pixels (progressive JPEG) */
+    LIMIT_IMAGE_CHUNK_BYTES = 8 << 20, /* one PNG chunk that is not pixels, unpacked */
+    LIMIT_EXIF_BYTES = 64 << 10,
+    LIMIT_JPEG_SCANS = 128,            /* each pass over a progressive JPEG costs as much as a picture */
+    LIMIT_TIFF_SAMPLES = 8,            /* channels */
+    LIMIT_SNIFF_BYTES = 8 << 10,       /* how much libmagic looks at */
     LIMIT_PREDICT_BYTES = 10 << 20,    /* default of predict.max_bytes */
 
     LIMIT_ONNX_BYTES = 1 << 30,
@@ -44,6 +50,17 @@ enum {
     LIMIT_LITERAL_VALUES = 200000,
     LIMIT_MODEL_CLASSES = 65536,
     LIMIT_CLASS_NAME_BYTES = 512,
+
+    LIMIT_ZIP_RECORDS = 100000,
+    LIMIT_PICKLE_BYTES = 64 << 20,
+    LIMIT_PICKLE_VALUES = 5000000,
+    LIMIT_PICKLE_DEPTH = 500,          /* marks open at once; levels of a walk over modules */
+    LIMIT_PICKLE_MEMORY_BYTES = 64 << 20, /* and four times the pickle on top */
+    LIMIT_PICKLE_NAME_BYTES = 256,     /* module or class */
+    LIMIT_PICKLE_UNKNOWN = 64,         /* names outside the allow list that are remembered */
+
+    LIMIT_SQL_FILES = 1000,            /* of sql/: ours, but read from disk */
+    LIMIT_SQL_FILE_BYTES = 4 << 20,
 };
 
 #define LIMIT_MODEL_BYTES ((long long)1 << 30)        /* default of model.max_bytes */
