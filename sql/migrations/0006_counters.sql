@@ -1,0 +1,211 @@
+-- Totals that lists show are exact: kept by statement-level triggers in the transaction that changes the rows.
+--
+-- data.count_changes(values, joins) adds what each changed row r contributes, given as a list of
+--   (scope kind, scope id, noun, n)
+-- to sharded rows of data.counter: what came in counts +n, what went out -n, so an update, a move to another owner, the
+-- trash and the purge need no code of their own. data.count_in_project(column, condition) does the same for the
+-- few counts that lists sort by, which are columns of data.project.
+--
+-- Rows count as "live" outside the trash; bytes count until the purge. Counted rows have no cascading parent: the purge
+-- deletes the leaves first, so that a row's owners can still be read when it goes.
+
+CREATE FUNCTION data.changed_rows(op text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE op
+        WHEN 'INSERT' THEN 'SELECT 1 AS sign, t.* FROM came t'
+        WHEN 'DELETE' THEN 'SELECT -1 AS sign, t.* FROM gone t'
+        ELSE 'SELECT 1 AS sign, t.* FROM came t UNION ALL SELECT -1, t.* FROM gone t'
+    END $$;
+
+CREATE FUNCTION data.count_changes() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format(
+        'INSERT INTO data.counter AS c (scope_kind, scope_id, noun, shard, n)
+         SELECT v.kind, v.id, v.noun, pg_backend_pid() %% 16, sum(r.sign * v.n)
+           FROM (%s) r %s CROSS JOIN LATERAL (VALUES %s) AS v (kind, id, noun, n)
+          GROUP BY v.kind, v.id, v.noun
+         HAVING sum(r.sign * v.n) <> 0
+          ORDER BY v.kind, v.id, v.noun
+             ON CONFLICT ON CONSTRAINT counter_taken DO UPDATE SET n = c.n + excluded.n',
+        data.changed_rows(TG_OP), coalesce(TG_ARGV[1], ''), TG_ARGV[0]);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION data.count_in_project() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format(
+        'UPDATE data.project p SET %1$I = p.%1$I + s.n
+           FROM (SELECT r.project_id, sum(r.sign * (%3$s)::integer) AS n
+                   FROM (%2$s) r
+                  GROUP BY r.project_id
+                 HAVING sum(r.sign * (%3$s)::integer) <> 0) s
+          WHERE p.id = s.project_id',
+        TG_ARGV[0], data.changed_rows(TG_OP), TG_ARGV[1]);
+    RETURN NULL;
+END $$;
+
+-- Three triggers a table, since PostgreSQL allows transition tables for one event at a time.
+CREATE PROCEDURE data.count_table(table_name text, suffix text, function_name text, VARIADIC arguments text[])
+LANGUAGE plpgsql AS $$
+DECLARE
+    list text := (SELECT string_agg(quote_literal(x), ', ') FROM unnest(arguments) AS x);
+BEGIN
+    EXECUTE format('CREATE TRIGGER %I AFTER INSERT ON data.%I REFERENCING NEW TABLE AS came
+                    FOR EACH STATEMENT EXECUTE FUNCTION data.%I(%s)',
+                   table_name || '_' || suffix || '_insert', table_name, function_name, list);
+    EXECUTE format('CREATE TRIGGER %I AFTER DELETE ON data.%I REFERENCING OLD TABLE AS gone
+                    FOR EACH STATEMENT EXECUTE FUNCTION data.%I(%s)',
+                   table_name || '_' || suffix || '_delete', table_name, function_name, list);
+    EXECUTE format('CREATE TRIGGER %I AFTER UPDATE ON data.%I REFERENCING OLD TABLE AS gone NEW TABLE AS came
+                    FOR EACH STATEMENT EXECUTE FUNCTION data.%I(%s)',
+                   table_name || '_' || suffix || '_update', table_name, function_name, list);
+END $$;
+
+CALL data.count_table('project', 'counted', 'count_changes',
+    $$('organization', r.organization_id, 'project', (r.deleted_at IS NULL)::integer)$$);
+CALL data.count_table('dataset', 'counted', 'count_changes',
+    $$('organization', r.organization_id, 'dataset', (r.deleted_at IS NULL AND NOT r.implicit)::integer)$$);
+CALL data.count_table('model', 'counted', 'count_changes',
+    $$('organization', r.organization_id, 'model', (r.deleted_at IS NULL)::integer)$$);
+CALL data.count_table('api_key', 'counted', 'count_changes',
+    $$('account', r.account_id, 'api_key', (r.revoked_at IS NULL)::integer)$$);
+CALL data.count_table('project_member', 'counted', 'count_changes',
+    $$('project', r.project_id, 'member', 1)$$);
+CALL data.count_table('event', 'counted', 'count_changes',
+    $$('organization', r.organization_id, 'event', (r.archived_at IS NULL)::integer),
+      ('organization', r.organization_id, 'event_unseen', (r.archived_at IS NULL AND r.seen_at IS NULL)::integer)$$);
+CALL data.count_table('model_file', 'counted', 'count_changes',
+    $$('project', m.project_id, 'model_bytes', r.bytes),
+      ('organization', m.organization_id, 'model_bytes', r.bytes)$$,
+    'JOIN data.model m ON m.id = r.model_id');
+CALL data.count_table('item', 'counted', 'count_changes',
+    $$('dataset', r.dataset_id, 'item', (r.deleted_at IS NULL)::integer),
+      ('dataset', r.dataset_id, 'item_' || r.split, (r.deleted_at IS NULL)::integer),
+      ('dataset', r.dataset_id, 'item_labelled', (r.deleted_at IS NULL AND r.annotation_count > 0)::integer),
+      ('dataset', r.dataset_id, 'annotation', CASE WHEN r.deleted_at IS NULL THEN r.annotation_count ELSE 0 END),
+      ('dataset', r.dataset_id, 'bytes', r.bytes),
+      ('project', d.project_id, 'item', (r.deleted_at IS NULL)::integer),
+      ('project', d.project_id, 'dataset_bytes', r.bytes),
+      ('organization', d.organization_id, 'dataset_bytes', r.bytes)$$,
+    'JOIN data.dataset d ON d.id = r.dataset_id');
+
+CALL data.count_table('dataset', 'in_project', 'count_in_project',
+    'dataset_count', 'r.deleted_at IS NULL AND NOT r.implicit');
+CALL data.count_table('model', 'in_project', 'count_in_project', 'model_count', 'r.deleted_at IS NULL');
+CALL data.count_table('training_run', 'in_project', 'count_in_project', 'experiment_count', 'r.deleted_at IS NULL');
+DROP PROCEDURE data.count_table;
+
+-- Annotations count on their item, and the item's trigger carries that on to the dataset.
+CREATE FUNCTION data.annotation_counted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format(
+        'UPDATE data.item i SET annotation_count = i.annotation_count + s.n
+           FROM (SELECT r.item_id, sum(r.sign) AS n
+                   FROM (%s) r
+                  WHERE r.parent_id IS NULL
+                  GROUP BY r.item_id
+                 HAVING sum(r.sign) <> 0) s
+          WHERE i.id = s.item_id',
+        data.changed_rows(TG_OP));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER annotation_counted_insert AFTER INSERT ON data.annotation REFERENCING NEW TABLE AS came
+    FOR EACH STATEMENT EXECUTE FUNCTION data.annotation_counted();
+CREATE TRIGGER annotation_counted_delete AFTER DELETE ON data.annotation REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION data.annotation_counted();
+CREATE TRIGGER annotation_counted_update AFTER UPDATE ON data.annotation
+    REFERENCING OLD TABLE AS gone NEW TABLE AS came
+    FOR EACH STATEMENT EXECUTE FUNCTION data.annotation_counted();
+
+-- The first thing put into a project's default dataset makes it show.
+CREATE FUNCTION data.dataset_opened() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE data.dataset d
+       SET implicit = false
+     WHERE d.implicit AND d.id IN (SELECT c.dataset_id FROM came c);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER item_opens_dataset AFTER INSERT ON data.item REFERENCING NEW TABLE AS came
+    FOR EACH STATEMENT EXECUTE FUNCTION data.dataset_opened();
+
+-- A dataset or model that moves takes its bytes and items along. The row lock waits for uploads under way (they hold
+-- a key share lock on their parent), so that what they add is moved too.
+CREATE FUNCTION data.dataset_moved() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM 1
+       FROM data.dataset d
+      WHERE d.id IN (SELECT n.id FROM came n JOIN gone o USING (id)
+                      WHERE (n.project_id, n.organization_id) <> (o.project_id, o.organization_id))
+      ORDER BY d.id
+        FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO data.counter AS c (scope_kind, scope_id, noun, shard, n)
+    SELECT v.kind, v.id, v.noun, pg_backend_pid() % 16, sum(v.sign * h.n)
+      FROM came n
+      JOIN gone o USING (id)
+      JOIN data.counter h ON h.scope_kind = 'dataset' AND h.scope_id = n.id AND h.noun IN ('item', 'bytes')
+     CROSS JOIN LATERAL (VALUES
+           ('project', 1, n.project_id, CASE h.noun WHEN 'bytes' THEN 'dataset_bytes' ELSE 'item' END),
+           ('project', -1, o.project_id, CASE h.noun WHEN 'bytes' THEN 'dataset_bytes' ELSE 'item' END),
+           ('organization', 1, n.organization_id, CASE h.noun WHEN 'bytes' THEN 'dataset_bytes' END),
+           ('organization', -1, o.organization_id, CASE h.noun WHEN 'bytes' THEN 'dataset_bytes' END)
+           ) AS v (kind, sign, id, noun)
+     WHERE (n.project_id, n.organization_id) <> (o.project_id, o.organization_id) AND v.noun IS NOT NULL
+     GROUP BY v.kind, v.id, v.noun
+    HAVING sum(v.sign * h.n) <> 0
+     ORDER BY v.kind, v.id, v.noun
+        ON CONFLICT ON CONSTRAINT counter_taken DO UPDATE SET n = c.n + excluded.n;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION data.model_moved() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM 1
+       FROM data.model m
+      WHERE m.id IN (SELECT n.id FROM came n JOIN gone o USING (id)
+                      WHERE (n.project_id, n.organization_id) <> (o.project_id, o.organization_id))
+      ORDER BY m.id
+        FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO data.counter AS c (scope_kind, scope_id, noun, shard, n)
+    SELECT v.kind, v.id, 'model_bytes', pg_backend_pid() % 16, sum(v.sign * f.bytes)
+      FROM came n
+      JOIN gone o USING (id)
+      JOIN data.model_file f ON f.model_id = n.id
+     CROSS JOIN LATERAL (VALUES
+           ('project', 1, n.project_id), ('project', -1, o.project_id),
+           ('organization', 1, n.organization_id), ('organization', -1, o.organization_id)) AS v (kind, sign, id)
+     WHERE (n.project_id, n.organization_id) <> (o.project_id, o.organization_id)
+     GROUP BY v.kind, v.id
+    HAVING sum(v.sign * f.bytes) <> 0
+     ORDER BY v.kind, v.id
+        ON CONFLICT ON CONSTRAINT counter_taken DO UPDATE SET n = c.n + excluded.n;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER dataset_moved AFTER UPDATE ON data.dataset REFERENCING OLD TABLE AS gone NEW TABLE AS came
+    FOR EACH STATEMENT EXECUTE FUNCTION data.dataset_moved();
+CREATE TRIGGER model_moved AFTER UPDATE ON data.model REFERENCING OLD TABLE AS gone NEW TABLE AS came
+    FOR EACH STATEMENT EXECUTE FUNCTION data.model_moved();
+
+-- A purged scope leaves no totals behind.
+CREATE FUNCTION data.scope_forgotten() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM data.counter c WHERE c.scope_kind = TG_TABLE_NAME AND c.scope_id IN (SELECT g.id FROM gone g);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER zz_project_forgotten AFTER DELETE ON data.project REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION data.scope_forgotten();
+CREATE TRIGGER zz_dataset_forgotten AFTER DELETE ON data.dataset REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION data.scope_forgotten();
+CREATE TRIGGER zz_model_file_forgotten AFTER DELETE ON data.model_file REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION data.scope_forgotten();
