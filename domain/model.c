@@ -10,6 +10,7 @@ const char *const model_statuses[] = {
 DEFINE_COMMAND(model_ref, MODEL_REF)
 DEFINE_COMMAND(model_list, MODEL_LIST)
 DEFINE_COMMAND(model_create, MODEL_CREATE)
+DEFINE_COMMAND(predict_input, PREDICT_INPUT)
 
 const struct operation op_model_get = {
     .name = "model_get", .kind = OP_GET, .call = "domain.model_get", .input = &model_ref_record, .nargs = 1,

@@ -98,6 +98,17 @@ DECLARE_COMMAND(model_create, MODEL_CREATE)
 extern const struct operation op_model_get, op_model_list, op_model_create, op_model_trash, op_model_files,
     op_model_weights;
 
+/* What a prediction may ask for; not an operation of the database. */
+#define PREDICT_INPUT(F, C)                                                                                  \
+    F(C, F64, conf, .bounded = true, .fmin = 0, .fmax = 1)                                                   \
+    F(C, F64, iou, .bounded = true, .fmin = 0, .fmax = 1)                                                    \
+    F(C, I64, imgsz, .min = 32, .max = 1280)                                                                 \
+    F(C, BOOL, normalize, .max = 0)                                                                          \
+    F(C, I64, decimals, .min = 0, .max = 10)                                                                 \
+    F(C, TEXT, source, .max = LIMIT_MULTIPART_TEXT_BYTES)
+
+DECLARE_COMMAND(predict_input, PREDICT_INPUT)
+
 /* --- API keys ---------------------------------------------------------------------------------------------- */
 #define API_KEY_REF(F, C) F(C, REF, api_key, .required = true, .view = "api_key")
 

@@ -20,7 +20,7 @@ struct key {
     const char *name;
     int field;
     /* A word of the dialect to the domain's word; NULL: unknown word. */
-    const char *(*word)(const char *word);
+    const char *(*word)(const char *word, struct arena *a);
 };
 
 struct page_rule {

@@ -1,0 +1,35 @@
+/* What all threads of a process share; set up before threads start, read-only after (but for what locks itself). */
+#ifndef FCGI_CONTEXT_H
+#define FCGI_CONTEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fcgi/dialect.h"
+
+struct store;
+struct signer;
+struct keycache;
+struct limiter;
+struct metrics;
+struct serving;
+struct router;
+
+struct context {
+    enum pool pool;
+    const struct dialect *const *dialects;
+    size_t ndialects;
+    struct router *router;
+    struct store *store;
+    struct signer *signer;
+    struct keycache *keys;
+    struct limiter *limiter;
+    struct metrics *metrics;
+    struct serving *serving; /* pool predict only */
+    const char *spool_dir, *dsn, *sql_dir;
+    bool draining;           /* set once by the stop signal */
+};
+
+const struct dialect *context_dialect(const struct context *ctx, const char *name); /* NULL: unknown */
+
+#endif

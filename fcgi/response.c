@@ -1,0 +1,72 @@
+/* Responses: see http.h. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fcgi/http.h"
+#include "fcgi/server.h"
+
+void response_header(struct response *rs, const char *name, const char *format, ...)
+{
+    char value[1024];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(value, sizeof value, format, ap);
+    va_end(ap);
+    value[strcspn(value, "\r\n")] = '\0'; /* a value can't begin another header */
+    buffer_printf(&rs->headers, "%s: %s\r\n", name, value);
+}
+
+void response_file(struct response *rs, const char *store_path, const char *content_type)
+{
+    rs->content_type = content_type;
+    response_header(rs, "X-Accel-Redirect", "/_store/%s", store_path);
+}
+
+static void write_head(const struct response *rs, struct buffer *out)
+{
+    buffer_printf(out, "Status: %d\r\n", rs->status ? rs->status : 200);
+    if (rs->content_type)
+        buffer_printf(out, "Content-Type: %s\r\n", rs->content_type);
+    buffer_bytes(out, rs->headers.p, rs->headers.n);
+}
+
+bool response_stream_begin(struct request *rq, struct response *rs)
+{
+    struct buffer head = { 0 };
+
+    write_head(rs, &head);
+    buffer_text(&head, "X-Accel-Buffering: no\r\n\r\n");
+    rs->streaming = true;
+    rs->client_gone = head.failed || !rq->transport->write(rq->transport->arg, head.p, head.n);
+    buffer_free(&head);
+    return !rs->client_gone;
+}
+
+bool response_stream(struct request *rq, struct response *rs, const void *p, size_t n)
+{
+    if (rs->client_gone || rq->head)
+        return !rs->client_gone;
+    rs->client_gone = !rq->transport->write(rq->transport->arg, p, n);
+    rs->streamed_bytes += (int64_t)n;
+    return !rs->client_gone;
+}
+
+void response_send(struct request *rq, struct response *rs)
+{
+    struct buffer *out = &rs->body, head = { 0 };
+    const bool has_body = !rq->head && rs->status != 204 && rs->status != 304;
+
+    if (rs->streaming)
+        return;
+    write_head(rs, &head);
+    if (rs->status != 204)
+        buffer_printf(&head, "Content-Length: %zu\r\n", out->n);
+    buffer_text(&head, "\r\n");
+    if (has_body)
+        buffer_bytes(&head, out->p, out->n);
+    if (!head.failed)
+        rs->client_gone = !rq->transport->write(rq->transport->arg, head.p, head.n);
+    buffer_free(&head);
+}

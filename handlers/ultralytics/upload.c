@@ -1,0 +1,139 @@
+/*
+ * POST /api/models. A form with a file: the file is stored, read as data (nothing in it is executed) and described by
+ * what it says of itself. A JSON body: a model without weights.
+ */
+#include <string.h>
+
+#include "base/config.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "domain/operations.h"
+#include "fcgi/decode.h"
+#include "fcgi/metrics.h"
+#include "fcgi/context.h"
+#include "fcgi/upload.h"
+#include "handlers/ultralytics/ultralytics.h"
+#include "inference/detector.h"
+
+static bool has_suffix(const char *s, const char *suffix)
+{
+    const size_t n = strlen(s), m = strlen(suffix);
+
+    return n > m && strcasecmp(s + n - m, suffix) == 0;
+}
+
+static void set_text(struct model_create *cmd, int field, const char **member, const char *value)
+{
+    if (value && *value) {
+        *member = value;
+        field_mark(cmd, (size_t)field);
+    }
+}
+
+static void set_number(struct model_create *cmd, int field, int64_t *member, int64_t value)
+{
+    if (value > 0) {
+        *member = value;
+        field_mark(cmd, (size_t)field);
+    }
+}
+
+/* What the file says fills what the client did not; what it says of the task is the truth. */
+static enum status describe(struct model_create *cmd, const struct model_card *card, struct fault *f)
+{
+    const char *task = card->task_known ? model_task_name(card->task) : NULL;
+
+    if (task && field_given(cmd, FIELD(model_create, task)) && strcmp(cmd->task, task) != 0)
+        return fault_set(f, ST_INVALID, "task", "the file is a model for '%s', not '%.20s'", task, cmd->task);
+    set_text(cmd, FIELD(model_create, task), &cmd->task, task);
+    set_text(cmd, FIELD(model_create, architecture), &cmd->architecture, card->architecture);
+    set_text(cmd, FIELD(model_create, package_version), &cmd->package_version, card->version);
+    set_text(cmd, FIELD(model_create, why_not), &cmd->why_not, card->why_not);
+    set_number(cmd, FIELD(model_create, parameters), &cmd->parameters, card->parameters);
+    set_number(cmd, FIELD(model_create, input_height), &cmd->input_height, card->input_height);
+    set_number(cmd, FIELD(model_create, input_width), &cmd->input_width, card->input_width);
+    cmd->class_names = (struct texts){ (const char *const *)card->class_names, (size_t)card->nclasses };
+    field_mark(cmd, FIELD(model_create, class_names));
+    cmd->runnable = card->runnable;
+    field_mark(cmd, FIELD(model_create, runnable));
+    return ST_OK;
+}
+
+static enum status check_file(struct spool *spool, struct model_card **ret, struct fault *f)
+{
+    const void *bytes;
+    size_t n;
+    enum status st = spool_map(spool, &bytes, &n, f);
+
+    if (st == ST_OK && (st = model_card_read(bytes, n, ret, f)) != ST_OK) {
+        f->field = "file";
+        if (st == ST_UNSUPPORTED) /* the media type is right, the content is not a model */
+            st = ST_INVALID;
+    }
+    return st;
+}
+
+static enum status publish(struct request *rq, struct upload *up, struct model_create *cmd, struct fault *f)
+{
+    struct digest *d = arena_alloc(rq->arena, sizeof *d);
+    enum status st;
+
+    if (!d)
+        return fault_set(f, ST_TOO_LARGE, NULL, "the request needs too much memory");
+    if ((st = spool_publish(up->spool, d, &cmd->size, f)) != ST_OK)
+        return st;
+    cmd->digest = d->bytes;
+    field_mark(cmd, FIELD(model_create, digest));
+    field_mark(cmd, FIELD(model_create, size));
+    set_text(cmd, FIELD(model_create, file_name), &cmd->file_name, up->filename);
+    set_text(cmd, FIELD(model_create, media_type), &cmd->media_type, "application/octet-stream");
+    set_text(cmd, FIELD(model_create, status), &cmd->status, "completed");
+    metrics_add(rq->ctx->metrics, METRIC_UPLOAD_BYTES, cmd->size);
+    return ST_OK;
+}
+
+static enum status upload_file(struct request *rq, struct response *rs, struct fault *f)
+{
+    struct upload up = { 0 };
+    struct model_card *card = NULL;
+    struct model_create *cmd;
+    enum status st = upload_to_store(rq, "file", config_i64("model.max_bytes"), &up, f);
+
+    if (st != ST_OK || (st = decode_command(rq, f)) != ST_OK)
+        goto out;
+    cmd = rq->command;
+    if (!up.has_file || !(has_suffix(up.filename, ".pt") || has_suffix(up.filename, ".onnx"))) {
+        st = fault_set(f, ST_INVALID, "file", up.has_file ? "must be a .pt or .onnx file" : "is required");
+        goto out;
+    }
+    if ((st = check_file(up.spool, &card, f)) != ST_OK || (st = describe(cmd, card, f)) != ST_OK ||
+        (st = publish(rq, &up, cmd, f)) != ST_OK)
+        goto out;
+    st = respond_operation(rq, rs, f);
+out:
+    model_card_free(card);
+    upload_free(&up);
+    return st;
+}
+
+enum status ultralytics_model_upload(struct request *rq, struct response *rs, struct fault *f)
+{
+    struct slice body;
+    struct model_create *cmd;
+    enum status st;
+
+    if (upload_is_multipart(rq))
+        return upload_file(rq, rs, f);
+    if (!rq->content_type || strncasecmp(rq->content_type, "application/json", 16) != 0)
+        return fault_set(f, ST_UNSUPPORTED, NULL, "send multipart/form-data with a file, or application/json");
+    if ((st = request_body(rq, LIMIT_JSON_BODY_BYTES, &body, f)) != ST_OK ||
+        (st = json_parse(body.p, body.n, &rq->body, f)) != ST_OK)
+        return st;
+    if (!json_object_is_type(rq->body, json_type_object))
+        return fault_set(f, ST_INVALID, NULL, "the body must be a JSON object");
+    if ((st = decode_command(rq, f)) != ST_OK)
+        return st;
+    cmd = rq->command;
+    set_text(cmd, FIELD(model_create, status), &cmd->status, "untrained");
+    return respond_operation(rq, rs, f);
+}
