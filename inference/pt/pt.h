@@ -1,0 +1,46 @@
+/*
+ * PyTorch checkpoints (.pt) as data: the ZIP archive, the pickle in it as a passive tree, the model's
+ * card. Nothing in the file is run, imported or looked up.
+ *
+ * A checkpoint of the usual kind is a dict with the network, an object tree of modules, as "ema" or
+ * "model": see tree.h for how to walk it, pt_model for where it is.
+ */
+#ifndef INFERENCE_PT_PT_H
+#define INFERENCE_PT_PT_H
+
+#include "inference/detector.h"
+#include "inference/pt/tree.h"
+
+struct pt_file;
+
+/*
+ * Reads the archive and its pickle. The bytes must stay valid until pt_close: text and storages point
+ * into them. ST_UNSUPPORTED: another kind of file (TorchScript, the form before PyTorch 1.6, big-endian,
+ * compressed), with what to do. ST_INVALID: damaged, contradictory, or asking to run what no model
+ * needs. ST_TOO_LARGE: names the limit.
+ */
+enum status pt_open(const void *bytes, size_t n, struct pt_file **ret, struct fault *f) MUST_USE;
+void pt_close(struct pt_file *p); /* accepts NULL */
+
+const struct pt_value *pt_root(const struct pt_file *p);
+size_t pt_values(const struct pt_file *p); /* ids of values are below this */
+
+/* The i-th name that the file mentions and the allow list lacks, in the order met; NULL behind the last.
+ */
+const struct pt_global *pt_unknown(const struct pt_file *p, size_t i);
+
+/*
+ * The network: "ema" when it is a module, else "model", else the root itself. ST_UNSUPPORTED: weights
+ * without a network, or a class that is unknown here (named).
+ */
+enum status pt_model(const struct pt_file *p, const struct pt_value **ret, struct fault *f) MUST_USE;
+
+/* Weights of a module and all below it, each tensor once. ST_TOO_LARGE: nested beyond
+ * LIMIT_PICKLE_DEPTH. */
+enum status pt_count_parameters(const struct pt_file *p, const struct pt_value *module, int64_t *ret,
+                                struct fault *f) MUST_USE;
+
+/* The card of a checkpoint; release with model_card_free. Not runnable yet: why_not says what to do. */
+enum status pt_card_read(const void *bytes, size_t n, struct model_card **ret, struct fault *f) MUST_USE;
+
+#endif
