@@ -57,11 +57,19 @@ static const char roles[] =
     "            END;"
     "        END IF;"
     "    END LOOP;"
-    "    ALTER ROLE fovea_api SET plan_cache_mode = force_generic_plan;"
-    "    ALTER ROLE fovea_api SET jit = off;"
     "    EXECUTE format('GRANT CONNECT, CREATE, TEMPORARY ON DATABASE %I TO fovea_owner', "
     "current_database());"
     "    EXECUTE format('GRANT CONNECT ON DATABASE %I TO fovea_api', current_database());"
+    "END $$;";
+
+/* How sentences are planned: see sql/README.md. The database's owner may say so; who may not, leaves it.
+ */
+static const char settings[] =
+    "DO $$ BEGIN"
+    "    EXECUTE format('ALTER DATABASE %I SET plan_cache_mode = force_generic_plan', "
+    "current_database());"
+    "    EXECUTE format('ALTER DATABASE %I SET jit = off', current_database());"
+    "EXCEPTION WHEN insufficient_privilege THEN NULL;"
     "END $$;";
 
 static void digest_hex(const struct buffer *b, char *ret)
@@ -400,12 +408,11 @@ static enum status reload_code(PGconn *c, struct sql_tree *t, struct fault *f)
     if (st == ST_OK)
         st = run_made(c, code_grant, values[1], f);
     if (st == ST_OK)
-        st =
-            ask(c,
-                "INSERT INTO data.code_version (sha256, schemas) VALUES ($1, $2::text[])"
-                " ON CONFLICT (one) DO UPDATE SET sha256 = excluded.sha256, schemas = excluded.schemas,"
-                " applied_at = now()",
-                2, values, NULL, f);
+        st = ask(c,
+                 "INSERT INTO data.code_version (sha256, schemas) VALUES ($1, $2::text[])"
+                 " ON CONFLICT (one) DO UPDATE SET sha256 = excluded.sha256, schemas = excluded.schemas,"
+                 " applied_at = now()",
+                 2, values, NULL, f);
     st = finish(c, st, f);
     buffer_free(&schemas);
     return st;
@@ -450,6 +457,8 @@ static enum status prepare(PGconn *c, struct fault *f)
 
     PQclear(r);
     if (superuser && (st = run(c, roles, NULL, f)) != ST_OK)
+        return st;
+    if ((st = run(c, settings, NULL, f)) != ST_OK)
         return st;
     if ((st = begin(c, f)) == ST_OK)
         st = run(c, bootstrap, NULL, f);

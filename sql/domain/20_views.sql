@@ -50,7 +50,7 @@ SELECT p.id, p.uuid, p.created_at, floor(extract(epoch FROM p.created_at))::bigi
   FROM data.project p
  WHERE p.deleted_at IS NOT NULL;
 
-CREATE VIEW domain.project_role AS SELECT m.project_id, m.account_id, m.role FROM data.project_member m;
+CREATE VIEW domain.project_role AS SELECT m.project_id, m.account_id, m.role, m.guest FROM data.project_member m;
 
 CREATE VIEW domain.member AS
 SELECT m.id, m.uuid, m.created_at, floor(extract(epoch FROM m.created_at))::bigint AS stamp, m.project_id, m.account_id,

@@ -89,10 +89,12 @@ BEGIN
     RETURN (a).organization_id;
 END $$;
 
-CREATE FUNCTION domain.total(scope_kind text, scope_id bigint, noun text) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
+-- A total of the organization context: one row always, sixteen index entries at most.
+CREATE FUNCTION domain.context_total(a domain.actor, noun text) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
     SELECT coalesce(sum(c.n), 0)::bigint
       FROM domain.counter c
-     WHERE c.scope_kind = $1 AND c.scope_id = $2 AND c.noun = $3 $$;
+     WHERE c.scope_kind = 'organization' AND c.scope_id = (a).organization_id AND c.noun = $2
+       AND EXISTS (SELECT 1 FROM domain.context(a)) $$;
 
 CREATE FUNCTION domain.slug_numbered(base text, n integer) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT rtrim(left($1, 127 - length($2::text)), '-') || '-' || $2 $$;

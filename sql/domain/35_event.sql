@@ -18,10 +18,10 @@ CREATE FUNCTION domain.event_list(a domain.actor) RETURNS SETOF domain.event LAN
      WHERE e.organization_id = (a).organization_id AND EXISTS (SELECT 1 FROM domain.context(a)) $$;
 
 CREATE FUNCTION domain.event_total(a domain.actor) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
-    SELECT t.* FROM domain.total('organization', (SELECT c.* FROM domain.context(a) AS c), 'event') AS t $$;
+    SELECT t.* FROM domain.context_total(a, 'event') AS t $$;
 
 CREATE FUNCTION domain.event_unseen(a domain.actor) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
-    SELECT t.* FROM domain.total('organization', (SELECT c.* FROM domain.context(a) AS c), 'event_unseen') AS t $$;
+    SELECT t.* FROM domain.context_total(a, 'event_unseen') AS t $$;
 
 CREATE FUNCTION domain.events_mark_seen(a domain.actor, events bigint[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

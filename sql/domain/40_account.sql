@@ -23,7 +23,9 @@ CREATE FUNCTION domain.api_key_list(a domain.actor) RETURNS SETOF domain.api_key
     SELECT k.* FROM domain.api_key k WHERE k.account_id = (a).account_id $$;
 
 CREATE FUNCTION domain.api_key_total(a domain.actor) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
-    SELECT t.* FROM domain.total('account', (a).account_id, 'api_key') AS t $$;
+    SELECT coalesce(sum(c.n), 0)::bigint
+      FROM domain.counter c
+     WHERE c.scope_kind = 'account' AND c.scope_id = (a).account_id AND c.noun = 'api_key' $$;
 
 CREATE FUNCTION domain.api_key_get(a domain.actor, api_key bigint) RETURNS SETOF domain.api_key LANGUAGE sql STABLE AS $$
     SELECT k.* FROM domain.api_key k WHERE k.id = $2 AND k.account_id = (a).account_id $$;

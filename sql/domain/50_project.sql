@@ -16,32 +16,48 @@ CREATE FUNCTION domain.project_list(a domain.actor) RETURNS SETOF domain.project
      WHERE p.organization_id = (a).organization_id AND EXISTS (SELECT 1 FROM domain.context(a)) $$;
 
 CREATE FUNCTION domain.project_total(a domain.actor) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
-    SELECT t.* FROM domain.total('organization', (SELECT c.* FROM domain.context(a) AS c), 'project') AS t $$;
+    SELECT t.* FROM domain.context_total(a, 'project') AS t $$;
 
--- Projects outside the context that the account reaches as a member of them or of their organization.
-CREATE FUNCTION domain.project_elsewhere(a domain.actor) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
-    SELECT p.id
-      FROM domain.project_role m
-      JOIN domain.project p ON p.id = m.project_id
-     WHERE m.account_id = (a).account_id AND p.organization_id <> (a).organization_id
-    UNION
-    SELECT p.id
-      FROM domain.membership m
-      JOIN domain.project p ON p.organization_id = m.organization_id
-     WHERE m.account_id = (a).account_id AND m.organization_id <> (a).organization_id $$;
-
+-- Owned by or shared with the account, in any organization: the context's own, those he is a guest of, those of other
+-- organizations that he belongs to. Each part comes in the default order, so that a page of that order merges the
+-- first rows of three; the array keeps the second from being planned as a join over all tenants.
 CREATE FUNCTION domain.project_shared(a domain.actor) RETURNS SETOF domain.project LANGUAGE sql STABLE AS $$
-    SELECT p.*
-      FROM domain.project p
-     WHERE p.organization_id = (a).organization_id AND EXISTS (SELECT 1 FROM domain.context(a))
+    (SELECT p.*
+       FROM domain.project p
+      WHERE p.organization_id = (a).organization_id AND EXISTS (SELECT 1 FROM domain.context(a))
+      ORDER BY p.created_at DESC, p.id DESC)
     UNION ALL
-    SELECT p.*
-      FROM domain.project p
-     WHERE p.id IN (SELECT e.* FROM domain.project_elsewhere(a) AS e) $$;
+    (SELECT p.*
+       FROM domain.project p
+      WHERE p.id = ANY (ARRAY(SELECT m.project_id FROM domain.project_role m
+                               WHERE m.account_id = (a).account_id AND m.guest))
+        AND p.organization_id <> (a).organization_id
+        AND NOT EXISTS (SELECT 1 FROM domain.membership m
+                         WHERE m.organization_id = p.organization_id AND m.account_id = (a).account_id)
+      ORDER BY p.created_at DESC, p.id DESC)
+    UNION ALL
+    (SELECT p.*
+       FROM domain.membership m
+       JOIN domain.project p ON p.organization_id = m.organization_id
+      WHERE m.account_id = (a).account_id AND m.organization_id <> (a).organization_id
+      ORDER BY p.created_at DESC, p.id DESC) $$;
 
 CREATE FUNCTION domain.project_shared_total(a domain.actor) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
-    SELECT t.n + (SELECT count(*) FROM domain.project_elsewhere(a))
-      FROM domain.total('organization', (SELECT c.* FROM domain.context(a) AS c), 'project') AS t(n) $$;
+    SELECT t.n
+         + (SELECT count(*)
+              FROM domain.project p
+             WHERE p.id = ANY (ARRAY(SELECT m.project_id FROM domain.project_role m
+                                      WHERE m.account_id = (a).account_id AND m.guest))
+               AND p.organization_id <> (a).organization_id
+               AND NOT EXISTS (SELECT 1 FROM domain.membership m
+                                WHERE m.organization_id = p.organization_id AND m.account_id = (a).account_id))
+         + (SELECT coalesce(sum(c.n), 0)::bigint
+              FROM domain.counter c
+             WHERE c.scope_kind = 'organization' AND c.noun = 'project'
+               AND c.scope_id = ANY (ARRAY(SELECT m.organization_id FROM domain.membership m
+                                            WHERE m.account_id = (a).account_id
+                                              AND m.organization_id <> (a).organization_id)))
+      FROM domain.context_total(a, 'project') AS t(n) $$;
 
 CREATE FUNCTION domain.project_create(a domain.actor, name text, description text DEFAULT NULL, slug text DEFAULT NULL,
                                       visibility text DEFAULT NULL, tags text[] DEFAULT NULL, license text DEFAULT NULL,

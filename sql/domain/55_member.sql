@@ -6,8 +6,10 @@ CREATE FUNCTION domain.member_list(a domain.actor, project bigint) RETURNS SETOF
       JOIN domain.member m ON m.project_id = p.id $$;
 
 CREATE FUNCTION domain.member_total(a domain.actor, project bigint) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
-    SELECT t.*
-      FROM domain.total('project', (SELECT p.id FROM domain.project_joined(a, $2) AS p), 'member') AS t $$;
+    SELECT coalesce(sum(c.n), 0)::bigint
+      FROM domain.counter c
+     WHERE c.scope_kind = 'project' AND c.scope_id = $2 AND c.noun = 'member'
+       AND EXISTS (SELECT 1 FROM domain.project_joined(a, $2)) $$;
 
 CREATE FUNCTION domain.member_get(a domain.actor, member bigint) RETURNS SETOF domain.member LANGUAGE sql STABLE AS $$
     SELECT m.*

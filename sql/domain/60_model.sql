@@ -12,7 +12,7 @@ CREATE FUNCTION domain.model_list(a domain.actor) RETURNS SETOF domain.model LAN
      WHERE m.organization_id = (a).organization_id AND EXISTS (SELECT 1 FROM domain.context(a)) $$;
 
 CREATE FUNCTION domain.model_total(a domain.actor) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
-    SELECT t.* FROM domain.total('organization', (SELECT c.* FROM domain.context(a) AS c), 'model') AS t $$;
+    SELECT t.* FROM domain.context_total(a, 'model') AS t $$;
 
 -- New rows count against the plan of the project's organization; what is there already stays usable.
 CREATE FUNCTION domain.require_model_quota(organization bigint, bytes bigint) RETURNS void LANGUAGE plpgsql

@@ -12,14 +12,15 @@ RETURNS TABLE (tenant bigint, digest bytea, size bigint, media_type text) LANGUA
       JOIN domain.blob b ON b.digest = i.digest
      WHERE $1 = 'image' AND i.id = $2 $$;
 
-CREATE FUNCTION domain.media_downloaded(purpose text, id bigint) RETURNS void
+-- Adds n downloads; callers may count in memory and write in lots.
+CREATE FUNCTION domain.media_downloaded(purpose text, id bigint, n bigint DEFAULT 1) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO data.counter AS c (scope_kind, scope_id, noun, shard, n)
-    SELECT 'model_file', f.id, 'download', pg_backend_pid() % 16, 1
+    SELECT 'model_file', f.id, 'download', pg_backend_pid() % 16, $3
       FROM data.model_file f
      WHERE $1 = 'weights' AND f.id = $2
-        ON CONFLICT ON CONSTRAINT counter_taken DO UPDATE SET n = c.n + 1;
+        ON CONFLICT ON CONSTRAINT counter_taken DO UPDATE SET n = c.n + excluded.n;
 END $$;
 
 CREATE FUNCTION domain.storage_get(a domain.actor) RETURNS SETOF domain.storage LANGUAGE sql STABLE AS $$

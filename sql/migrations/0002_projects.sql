@@ -78,11 +78,14 @@ CREATE INDEX project_by_experiments ON data.project (organization_id, experiment
 CREATE INDEX project_in_trash ON data.project (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX project_by_label_set ON data.project (label_set_id);
 
+-- guest: the project is not in the account's personal organization. Kept by triggers, so that what is shared with an
+-- account can be found without walking through all that it owns.
 CREATE TABLE data.project_member (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     uuid       uuid NOT NULL DEFAULT gen_random_uuid() CONSTRAINT project_member_uuid_taken UNIQUE,
     project_id bigint NOT NULL CONSTRAINT project_member_project_missing REFERENCES data.project,
     account_id bigint NOT NULL CONSTRAINT project_member_account_missing REFERENCES data.account,
+    guest      boolean NOT NULL DEFAULT true,
     role       text NOT NULL
                CONSTRAINT project_member_role_unknown CHECK (role IN ('owner', 'editor', 'viewer')),
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -90,6 +93,28 @@ CREATE TABLE data.project_member (
     CONSTRAINT project_member_taken UNIQUE (project_id, account_id)
 );
 CREATE INDEX project_member_by_account ON data.project_member (account_id, project_id);
+CREATE INDEX project_member_guest ON data.project_member (account_id, project_id) WHERE guest;
+
+CREATE FUNCTION data.project_member_placed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.guest := NOT EXISTS (SELECT 1
+                               FROM data.project p
+                               JOIN data.organization o ON o.id = p.organization_id
+                              WHERE p.id = NEW.project_id AND o.account_id = NEW.account_id);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER project_member_placed BEFORE INSERT OR UPDATE ON data.project_member
+    FOR EACH ROW EXECUTE FUNCTION data.project_member_placed();
+
+CREATE FUNCTION data.project_moved() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE data.project_member m SET updated_at = now() WHERE m.project_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER project_moved AFTER UPDATE ON data.project
+    FOR EACH ROW WHEN (OLD.organization_id <> NEW.organization_id) EXECUTE FUNCTION data.project_moved();
 
 -- One row per content. width, height: as stored; orientation: EXIF 1..8. A row with gc_marked_at may vanish at any
 -- time; who adds a reference clears the mark and publishes the file again.

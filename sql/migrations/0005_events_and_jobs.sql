@@ -19,8 +19,7 @@ CREATE TABLE data.event (
     seen_at         timestamptz,
     archived_at     timestamptz
 );
-CREATE INDEX event_by_age ON data.event (organization_id, created_at, id) WHERE archived_at IS NULL;
-CREATE INDEX event_archive_by_age ON data.event (organization_id, created_at, id) WHERE archived_at IS NOT NULL;
+CREATE INDEX event_by_age ON data.event (organization_id, (archived_at IS NOT NULL), created_at, id);
 CREATE INDEX event_unseen ON data.event (organization_id, id) WHERE seen_at IS NULL AND archived_at IS NULL;
 
 -- The queue. A worker owns a job while lease_until is ahead; fence grows with each owner, and every write of an owner
