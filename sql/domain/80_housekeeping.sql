@@ -121,12 +121,13 @@ END $$;
 CREATE FUNCTION domain.blob_each(after bytea, at_most integer) RETURNS SETOF domain.blob LANGUAGE sql STABLE AS $$
     SELECT b.* FROM domain.blob b WHERE b.digest > coalesce($1, '\x'::bytea) ORDER BY b.digest LIMIT $2 $$;
 
-CREATE FUNCTION domain.idempotency_expire() RETURNS bigint
+-- How long replayed requests are remembered is a setting.
+CREATE FUNCTION domain.idempotency_expire(keep interval DEFAULT interval '24 hours') RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     n bigint;
 BEGIN
-    DELETE FROM data.idempotency_key k WHERE k.created_at < now() - interval '24 hours';
+    DELETE FROM data.idempotency_key k WHERE k.created_at < now() - $1;
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
 END $$;

@@ -86,14 +86,3 @@ BEGIN
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
 END $$;
-
--- How long replayed requests are remembered is a setting.
-CREATE FUNCTION domain.idempotency_expire(keep interval) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    n bigint;
-BEGIN
-    DELETE FROM data.idempotency_key k WHERE k.created_at < now() - $1;
-    GET DIAGNOSTICS n = ROW_COUNT;
-    RETURN n;
-END $$;

@@ -54,7 +54,7 @@ CREATE TABLE data.project (
                      CONSTRAINT project_status_unknown CHECK (status IN ('active')),
     tags             text[] NOT NULL DEFAULT '{}'
                      CONSTRAINT project_tags_many CHECK (cardinality(tags) <= 50)
-                     CONSTRAINT project_tag_long CHECK (char_length(array_to_string(tags, '')) <= 50 * 50),
+                     CONSTRAINT project_tag_long CHECK (array_to_string(tags, E'\n') !~ '[^\n]{51}' AND array_position(tags, NULL) IS NULL),
     license          text CONSTRAINT project_license_long CHECK (char_length(license) <= 100),
     metadata         jsonb NOT NULL DEFAULT '{}'
                      CONSTRAINT project_metadata_not_object CHECK (jsonb_typeof(metadata) = 'object')

@@ -20,7 +20,7 @@ CREATE TABLE data.model (
     status          text NOT NULL DEFAULT 'untrained'
                     CONSTRAINT model_status_unknown
                     CHECK (status IN ('pending', 'untrained', 'starting', 'running', 'completed', 'failed', 'cancelled')),
-    architecture    text CONSTRAINT model_architecture_long CHECK (char_length(architecture) <= 100),
+    architecture    text CONSTRAINT model_architecture_long CHECK (char_length(architecture) <= 200),
     class_names     text[] NOT NULL DEFAULT '{}'
                     CONSTRAINT model_classes_many CHECK (cardinality(class_names) <= 25000),
     parameters      bigint CONSTRAINT model_parameters_negative CHECK (parameters >= 0),

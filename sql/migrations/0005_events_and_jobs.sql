@@ -24,11 +24,12 @@ CREATE INDEX event_unseen ON data.event (organization_id, id) WHERE seen_at IS N
 
 -- The queue. A worker owns a job while lease_until is ahead; fence grows with each owner, and every write of an owner
 -- names its fence, so that one who was thought dead cannot undo what his successor did. key: the caller's own name
--- for the job, so that asking twice makes one job.
+-- for the job, so that asking twice makes one job; the site's own work (sweeping, purging) belongs to no organization,
+-- and its key names a slot of time, so that each slot is worked once, however many workers ask.
 CREATE TABLE data.job (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     uuid            uuid NOT NULL DEFAULT gen_random_uuid() CONSTRAINT job_uuid_taken UNIQUE,
-    organization_id bigint NOT NULL CONSTRAINT job_organization_missing REFERENCES data.organization,
+    organization_id bigint CONSTRAINT job_organization_missing REFERENCES data.organization,
     account_id      bigint CONSTRAINT job_account_missing REFERENCES data.account,
     project_id      bigint CONSTRAINT job_project_missing REFERENCES data.project ON DELETE SET NULL,
     kind            text NOT NULL
@@ -59,7 +60,20 @@ CREATE TABLE data.job (
         CHECK ((state IN ('done', 'failed', 'cancelled')) = (finished_at IS NOT NULL))
 );
 CREATE UNIQUE INDEX job_key_taken ON data.job (organization_id, kind, key) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX job_site_key_taken ON data.job (kind, key) WHERE organization_id IS NULL AND key IS NOT NULL;
+CREATE INDEX job_by_end ON data.job (finished_at) WHERE organization_id IS NULL AND finished_at IS NOT NULL;
 CREATE INDEX job_waiting ON data.job (priority DESC, run_after, id) WHERE state = 'queued';
 CREATE INDEX job_leased ON data.job (lease_until) WHERE state = 'running';
 CREATE INDEX job_by_age ON data.job (organization_id, created_at, id);
 CREATE INDEX job_by_project ON data.job (project_id, created_at, id) WHERE project_id IS NOT NULL;
+
+-- A new job wakes the workers.
+CREATE FUNCTION data.job_queued() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_notify('fovea_job', NEW.kind);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER job_queued AFTER INSERT OR UPDATE OF state ON data.job
+    FOR EACH ROW WHEN (NEW.state = 'queued')
+    EXECUTE FUNCTION data.job_queued();
