@@ -1,0 +1,210 @@
+/*
+ * Passes that make convolutions take their neighbours in. The fused node stands where the last of its
+ * parts stood, so that the order of nodes stays valid.
+ */
+#include <math.h>
+#include <string.h>
+#include "inference/graph/passes.h"
+#include "inference/ops/op.h"
+
+static struct node *producer(struct graph *g, int t)
+{
+    return t == GRAPH_NONE || g->tensors[t].producer == GRAPH_NONE ? NULL
+                                                                   : &g->nodes[g->tensors[t].producer];
+}
+
+static bool is(const struct node *n, const char *type)
+{
+    return n && !n->dead && strcmp(n->type, type) == 0;
+}
+
+static const struct value *constant(const struct graph *g, const struct node *n, int i)
+{
+    const struct value *v =
+        i < n->ninputs && n->inputs[i] != GRAPH_NONE ? &g->tensors[n->inputs[i]].v : NULL;
+
+    return v && v->data ? v : NULL;
+}
+
+/* Node `at` becomes what `n` is, with its own outputs; n dies. */
+static struct node *move_into(struct graph *g, struct node *n, struct node *at)
+{
+    struct node moved = *n;
+
+    moved.outputs = at->outputs;
+    moved.noutputs = at->noutputs;
+    *at = moved;
+    n->dead = true;
+    for (int i = 0; i < at->noutputs; i++)
+        if (at->outputs[i] != GRAPH_NONE)
+            g->tensors[at->outputs[i]].producer = (int)(at - g->nodes);
+    return at;
+}
+
+/* A convolution whose output only one node reads, free to take something in. */
+static struct node *lone_conv(struct graph *g, const struct readers *r, int t)
+{
+    struct node *n = producer(g, t);
+
+    return is(n, "Conv") && r->count[t] == 1 && !n->fused.residual ? n : NULL;
+}
+
+/* New constants w' = w * scale and b' = (b - mean) * scale + shift; false: out of memory. */
+static bool fold_batchnorm(struct graph *g, struct node *conv, const struct node *bn)
+{
+    const struct value *w = constant(g, conv, 1), *b = constant(g, conv, 2);
+    struct value weights = *w, bias = { .type = DTYPE_F32, .rank = 1, .dims = { w->dims[0] } };
+    const size_t part = value_span(w, 1, w->rank);
+    const float epsilon = node_float(bn, "epsilon", 1e-5f);
+    int *inputs = arena_array(g->arena, 4, sizeof *inputs);
+    int tw, tb;
+
+    weights.data = arena_array(g->arena, value_elements(w) + 1, sizeof(float));
+    bias.data = arena_array(g->arena, (size_t)w->dims[0] + 1, sizeof(float));
+    if (!weights.data || !bias.data || !inputs)
+        return false;
+    for (size_t m = 0; m < (size_t)w->dims[0]; m++) {
+        const float scale =
+            value_f32(constant(g, bn, 1))[m] / sqrtf(value_f32(constant(g, bn, 4))[m] + epsilon);
+        for (size_t i = 0; i < part; i++)
+            value_f32(&weights)[m * part + i] = value_f32(w)[m * part + i] * scale;
+        value_f32(&bias)[m] = ((b ? value_f32(b)[m] : 0) - value_f32(constant(g, bn, 3))[m]) * scale +
+                              value_f32(constant(g, bn, 2))[m];
+    }
+    tw = graph_add_tensor(g, "folded weights", &weights);
+    tb = graph_add_tensor(g, "folded bias", &bias);
+    if (tw == GRAPH_NONE || tb == GRAPH_NONE)
+        return false;
+    inputs[0] = conv->inputs[0];
+    inputs[1] = tw;
+    inputs[2] = tb;
+    conv->inputs = inputs;
+    conv->ninputs = 3;
+    return true;
+}
+
+bool pass_batchnorm(struct graph *g, const struct readers *r)
+{
+    const int ntensors = g->ntensors; /* readers knows no tensor made here */
+    bool changed = false;
+
+    for (int i = 0; i < g->nnodes; i++) {
+        struct node *bn = &g->nodes[i], *conv;
+        bool known = is(bn, "BatchNormalization");
+        for (int k = 1; known && k < 5; k++)
+            known = constant(g, bn, k) != NULL;
+        if (!known || bn->inputs[0] >= ntensors || !(conv = lone_conv(g, r, bn->inputs[0])) ||
+            conv->fused.act != ACT_NONE || !constant(g, conv, 1) ||
+            (conv->ninputs > 2 && conv->inputs[2] != GRAPH_NONE && !constant(g, conv, 2)))
+            continue;
+        if (!fold_batchnorm(g, conv, bn))
+            return changed;
+        move_into(g, conv, bn);
+        changed = true;
+    }
+    return changed;
+}
+
+static bool is_hard_swish_gate(const struct node *n)
+{
+    return is(n, "HardSigmoid") && fabsf(node_float(n, "alpha", 0.2f) - 1.0f / 6) < 1e-6f &&
+           fabsf(node_float(n, "beta", 0.5f) - 0.5f) < 1e-6f;
+}
+
+bool pass_silu(struct graph *g, const struct readers *r)
+{
+    bool changed = false;
+
+    for (int i = 0; i < g->nnodes; i++) {
+        struct node *mul = &g->nodes[i];
+        for (int k = 0; is(mul, "Mul") && k < 2; k++) {
+            const int x = mul->inputs[k], gate = mul->inputs[1 - k];
+            struct node *n = producer(g, gate);
+            const bool silu = is(n, "Sigmoid");
+            if (!(silu || is_hard_swish_gate(n)) || n->inputs[0] != x || r->count[gate] != 1)
+                continue;
+            n->dead = changed = true;
+            mul->type = silu ? "SiLU" : "HardSwish";
+            mul->op = silu ? op_internal("SiLU") : op_find("HardSwish", 1 << 20);
+            mul->inputs[0] = x;
+            mul->ninputs = 1;
+            mul->nattributes = 0;
+        }
+    }
+    return changed;
+}
+
+/* What convolution can do for this node, as a fusion; false: nothing. */
+static bool as_activation(const struct graph *g, const struct node *n, struct fusion *ret)
+{
+    struct fusion f = { 0 };
+
+    if (is(n, "Relu") || is(n, "LeakyRelu")) {
+        f.act = ACT_RELU;
+        f.alpha = is(n, "Relu") ? 0 : node_float(n, "alpha", 0.01f);
+    } else if (is(n, "SiLU")) {
+        f.act = ACT_SILU;
+    } else if (is(n, "Sigmoid")) {
+        f.act = ACT_SIGMOID;
+    } else if (is(n, "HardSwish")) {
+        f.act = ACT_HARDSWISH;
+    } else if (is(n, "Clip")) {
+        const struct value *low = constant(g, n, 1), *high = constant(g, n, 2);
+        if ((n->ninputs > 1 && n->inputs[1] != GRAPH_NONE && !low) ||
+            (n->ninputs > 2 && n->inputs[2] != GRAPH_NONE && !high))
+            return false;
+        f.act = ACT_CLIP;
+        f.alpha = low ? value_f32(low)[0] : node_float(n, "min", -INFINITY);
+        f.beta = high ? value_f32(high)[0] : node_float(n, "max", INFINITY);
+    } else {
+        return false;
+    }
+    *ret = f;
+    return true;
+}
+
+bool pass_activation(struct graph *g, const struct readers *r)
+{
+    bool changed = false;
+
+    for (int i = 0; i < g->nnodes; i++) {
+        struct node *n = &g->nodes[i], *conv;
+        struct fusion f;
+        if (n->dead || n->ninputs < 1 || !(conv = lone_conv(g, r, n->inputs[0])) ||
+            conv->fused.act != ACT_NONE || !as_activation(g, n, &f))
+            continue;
+        n = move_into(g, conv, n);
+        n->fused = f;
+        changed = true;
+    }
+    return changed;
+}
+
+bool pass_residual(struct graph *g, const struct readers *r)
+{
+    bool changed = false;
+
+    for (int i = 0; i < g->nnodes; i++) {
+        struct node *add = &g->nodes[i], *conv = NULL;
+        int other = GRAPH_NONE, *inputs;
+        for (int k = 0; is(add, "Add") && !conv && k < 2; k++) {
+            other = add->inputs[1 - k];
+            conv = lone_conv(g, r, add->inputs[k]);
+            if (conv && (other == add->inputs[k] || g->tensors[other].v.data ||
+                         !value_same_shape(&g->tensors[other].v, &g->tensors[add->inputs[k]].v)))
+                conv = NULL;
+        }
+        if (!conv || !(inputs = arena_array(g->arena, 4, sizeof *inputs)))
+            continue;
+        inputs[0] = conv->inputs[0];
+        inputs[1] = conv->inputs[1];
+        inputs[2] = conv->ninputs > 2 ? conv->inputs[2] : GRAPH_NONE;
+        inputs[3] = other;
+        add = move_into(g, conv, add);
+        add->inputs = inputs;
+        add->ninputs = 4;
+        add->fused.residual = true;
+        changed = true;
+    }
+    return changed;
+}

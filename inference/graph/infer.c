@@ -1,0 +1,118 @@
+/*
+ * Shapes forward, and evaluation of what is known at load: exports carry long integer chains (Shape,
+ * Gather, Concat, Reshape) that vanish here. Each step is bounded: tensor sizes by the graph's memory
+ * limit, evaluation by FOLD_ELEMENTS a tensor and by the graph's fold budget in all.
+ */
+#include <string.h>
+#include "inference/ops/op.h"
+
+enum { FOLD_ELEMENTS = 1 << 20 };
+
+static enum status check_size(const struct graph *g, const struct node *n, const struct value *v,
+                              struct fault *f)
+{
+    size_t count, bytes;
+    char label[128];
+
+    if (v->rank > LIMIT_TENSOR_RANK)
+        return fault_set(f, ST_TOO_LARGE, "model", "%s: rank %d is over the limit of %d",
+                         node_label(g, n, label, sizeof label), v->rank, LIMIT_TENSOR_RANK);
+    if (!value_count(v, &count) || !size_mul(count, dtype_size(v->type), &bytes) ||
+        bytes > g->memory_limit)
+        return fault_set(f, ST_TOO_LARGE, "model",
+                         "%s: its output is over the memory limit of this model",
+                         node_label(g, n, label, sizeof label));
+    return ST_OK;
+}
+
+static bool can_evaluate(const struct graph *g, const struct node *n, int64_t *ret_cost)
+{
+    int64_t cost = 1;
+
+    if (n->op->heavy || n->fused.act != ACT_NONE || n->fused.residual)
+        return false;
+    for (int i = 0; i < n->ninputs && !n->op->shape_only; i++) {
+        const struct value *v = n->inputs[i] == GRAPH_NONE ? NULL : &g->tensors[n->inputs[i]].v;
+        if (v && (!v->data || value_elements(v) > FOLD_ELEMENTS))
+            return false;
+        cost += v ? (int64_t)value_elements(v) : 0;
+    }
+    for (int i = 0; i < n->noutputs; i++) {
+        const struct value *v = n->outputs[i] == GRAPH_NONE ? NULL : &g->tensors[n->outputs[i]].v;
+        if (v && value_elements(v) > FOLD_ELEMENTS)
+            return false;
+        cost += v ? (int64_t)value_elements(v) : 0;
+    }
+    *ret_cost = cost;
+    return cost <= g->fold_budget;
+}
+
+static enum status evaluate(struct graph *g, struct node *n, const struct call *c, struct fault *f)
+{
+    for (int i = 0; i < c->nout; i++)
+        if (c->out[i] && !(c->out[i]->data = arena_alloc(g->arena, value_bytes(c->out[i]) + 1)))
+            return fault_set(f, ST_TOO_LARGE, "model", "the constants of the model are too large");
+    n->op->reference(c);
+    n->dead = true;
+    for (int i = 0; i < n->noutputs; i++)
+        if (n->outputs[i] != GRAPH_NONE)
+            g->tensors[n->outputs[i]].producer = GRAPH_NONE;
+    return ST_OK;
+}
+
+static enum status infer_node(struct graph *g, struct node *n, const struct value **in,
+                              struct value **out, struct fault *f)
+{
+    const struct call c = { n, g->opset, n->ninputs, n->noutputs, in, out };
+    enum status st;
+    int64_t cost;
+
+    for (int i = 0; i < n->ninputs; i++)
+        in[i] = n->inputs[i] == GRAPH_NONE ? NULL : &g->tensors[n->inputs[i]].v;
+    for (int i = 0; i < n->noutputs; i++)
+        out[i] = n->outputs[i] == GRAPH_NONE ? NULL : &g->tensors[n->outputs[i]].v;
+    if ((st = n->op->infer(&c, f)) != ST_OK)
+        return st;
+    for (int i = 0; i < n->noutputs; i++)
+        if (out[i] && (st = check_size(g, n, out[i], f)) != ST_OK)
+            return st;
+    if (!can_evaluate(g, n, &cost))
+        return ST_OK;
+    g->fold_budget -= cost;
+    return evaluate(g, n, &c, f);
+}
+
+static enum status check_inputs(const struct graph *g, struct fault *f)
+{
+    char name[64];
+
+    for (int i = 0; i < g->ninputs; i++) {
+        const struct tensor *t = &g->tensors[g->inputs[i]];
+        size_t count;
+        if (!value_count(&t->v, &count) || count == 0 || count * dtype_size(t->v.type) > g->memory_limit)
+            return fault_set(f, ST_TOO_LARGE, "model", "input \"%s\" has no usable size",
+                             text_printable(t->name, name, sizeof name));
+    }
+    return ST_OK;
+}
+
+enum status graph_infer(struct graph *g, struct fault *f)
+{
+    int most_in = 0, most_out = 0;
+    const struct value **in;
+    struct value **out;
+    enum status st = check_inputs(g, f);
+
+    for (int i = 0; i < g->nnodes; i++) {
+        most_in = g->nodes[i].ninputs > most_in ? g->nodes[i].ninputs : most_in;
+        most_out = g->nodes[i].noutputs > most_out ? g->nodes[i].noutputs : most_out;
+    }
+    in = arena_array(g->arena, (size_t)most_in + 1, sizeof *in);
+    out = arena_array(g->arena, (size_t)most_out + 1, sizeof *out);
+    if (!in || !out)
+        return fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
+    for (int i = 0; st == ST_OK && i < g->nnodes; i++)
+        if (!g->nodes[i].dead)
+            st = infer_node(g, &g->nodes[i], in, out, f);
+    return st;
+}

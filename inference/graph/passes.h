@@ -1,0 +1,30 @@
+/*
+ * Rewriting: fewer and larger nodes with equal outputs. Shapes must be inferred. A pass is true when it
+ * changed something; each keeps outputs equal to rounding (batch normalisation: 1e-5 relative).
+ */
+#ifndef INFERENCE_GRAPH_PASSES_H
+#define INFERENCE_GRAPH_PASSES_H
+
+#include "inference/graph/graph.h"
+
+/* Passes, in order, until nothing changes. ST_UNAVAILABLE: out of memory. */
+enum status graph_optimise(struct graph *g, struct fault *f) MUST_USE;
+
+/* Who reads each tensor, for one pass. */
+struct readers {
+    int *count; /* [ntensors] nodes and outputs that read it */
+    int *node;  /* [ntensors] one of the nodes, or GRAPH_NONE */
+};
+
+bool pass_dead_code(struct graph *g, const struct readers *r);
+bool pass_identity(struct graph *g, const struct readers *r);
+/* BatchNormalization after Conv: into its weights and bias. */
+bool pass_batchnorm(struct graph *g, const struct readers *r);
+/* x * Sigmoid(x) becomes SiLU(x); x * HardSigmoid(x, 1/6, 1/2) becomes HardSwish(x). */
+bool pass_silu(struct graph *g, const struct readers *r);
+/* Conv, then an activation that only it feeds. */
+bool pass_activation(struct graph *g, const struct readers *r);
+/* Conv, then Add of a tensor of the same shape. */
+bool pass_residual(struct graph *g, const struct readers *r);
+
+#endif

@@ -1,0 +1,196 @@
+/*
+ * ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceL2 and ArgMax. The axes are an attribute before
+ * opset 18 (ReduceSum: 13) and an input since.
+ */
+#include <math.h>
+#include <string.h>
+#include "inference/ops/op.h"
+
+static enum status reduced_dims(const struct call *c, bool reduced[LIMIT_TENSOR_RANK], struct fault *f)
+{
+    const int rank = c->in[0]->rank;
+    struct int_list axes;
+    enum status st = call_list(c, "axes", 1, &axes, f);
+    int axis;
+
+    if (st != ST_OK)
+        return st;
+    for (int i = 0; i < rank; i++)
+        reduced[i] = axes.n <= 0 && !node_int(c->node, "noop_with_empty_axes", 0);
+    for (int i = 0; i < axes.n; i++) {
+        if ((st = call_axis(c, axes.v[i], rank, &axis, f)) != ST_OK)
+            return st;
+        reduced[axis] = true;
+    }
+    return ST_OK;
+}
+
+static enum status infer(const struct call *c, struct fault *f)
+{
+    const struct value *x = c->in[0];
+    const bool keep = node_int(c->node, "keepdims", 1) != 0;
+    bool reduced[LIMIT_TENSOR_RANK];
+    int64_t dims[LIMIT_TENSOR_RANK];
+    enum status st = reduced_dims(c, reduced, f);
+    int rank = 0;
+
+    if (st != ST_OK)
+        return st;
+    if (x->type != DTYPE_F32 && x->type != DTYPE_I64)
+        return op_unsupported(c, f, "%s is not supported", dtype_name(x->type));
+    for (int i = 0; i < x->rank; i++) {
+        if (reduced[i] && x->dims[i] == 0)
+            return op_refuse(c, f, "dimension %d is empty", i);
+        if (keep || !reduced[i])
+            dims[rank++] = reduced[i] ? 1 : x->dims[i];
+    }
+    call_set_shape(c, 0, x->type, rank, dims);
+    return ST_OK;
+}
+
+enum reduction { REDUCE_MEAN, REDUCE_SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_L2 };
+
+/* Folds one element into the running value. */
+static double fold(enum reduction r, double have, double x, bool first)
+{
+    switch (r) {
+    case REDUCE_MAX:
+        return first || x > have ? x : have;
+    case REDUCE_MIN:
+        return first || x < have ? x : have;
+    case REDUCE_L2:
+        return have + x * x;
+    default:
+        return have + x;
+    }
+}
+
+static double finish(enum reduction r, double have, size_t n)
+{
+    return r == REDUCE_MEAN ? have / (double)n : r == REDUCE_L2 ? sqrt(have) : have;
+}
+
+/*
+ * Two walks: over the kept dims (one output element each), and inside over the reduced ones. Dims that a
+ * walk leaves out have size 1 there.
+ */
+static void run(const struct call *c, enum reduction r)
+{
+    const struct value *x = c->in[0];
+    bool reduced[LIMIT_TENSOR_RANK] = { false };
+    const enum status st = reduced_dims(c, reduced, NULL);
+    int64_t strides[LIMIT_TENSOR_RANK], kept[LIMIT_TENSOR_RANK], folded[LIMIT_TENSOR_RANK];
+    struct walk outer = { .rank = x->rank, .noffsets = 1, .dims = kept, .strides = { strides } };
+    size_t at = 0;
+
+    (void)st; /* infer has seen ST_OK for the same call */
+    if (value_elements(x) == 0)
+        return;
+    broadcast_strides(x, x, strides);
+    for (int i = 0; i < x->rank; i++) {
+        kept[i] = reduced[i] ? 1 : x->dims[i];
+        folded[i] = reduced[i] ? x->dims[i] : 1;
+    }
+    do {
+        struct walk inner = { .rank = x->rank, .noffsets = 1, .dims = folded, .strides = { strides } };
+        double have = 0;
+        size_t n = 0;
+        do {
+            have = fold(r, have, value_get_f64(x, (size_t)(outer.offset[0] + inner.offset[0])), n == 0);
+            n++;
+        } while (walk_step(&inner));
+        have = finish(r, have, n);
+        if (x->type == DTYPE_F32) {
+            value_f32(c->out[0])[at++] = (float)have;
+        } else {
+            value_i64(c->out[0])[at++] = have >= 9.2e18    ? INT64_MAX
+                                         : have <= -9.2e18 ? INT64_MIN
+                                                           : (int64_t)have;
+        }
+    } while (walk_step(&outer));
+}
+
+static void run_mean(const struct call *c)
+{
+    run(c, REDUCE_MEAN);
+}
+static void run_sum(const struct call *c)
+{
+    run(c, REDUCE_SUM);
+}
+static void run_max(const struct call *c)
+{
+    run(c, REDUCE_MAX);
+}
+static void run_min(const struct call *c)
+{
+    run(c, REDUCE_MIN);
+}
+static void run_l2(const struct call *c)
+{
+    run(c, REDUCE_L2);
+}
+
+static enum status infer_argmax(const struct call *c, struct fault *f)
+{
+    const struct value *x = c->in[0];
+    int64_t dims[LIMIT_TENSOR_RANK];
+    enum status st;
+    int axis, rank = 0;
+
+    if ((st = call_axis(c, node_int(c->node, "axis", 0), x->rank, &axis, f)) != ST_OK)
+        return st;
+    if (x->dims[axis] == 0)
+        return op_refuse(c, f, "dimension %d is empty", axis);
+    for (int i = 0; i < x->rank; i++)
+        if (i != axis || node_int(c->node, "keepdims", 1))
+            dims[rank++] = i == axis ? 1 : x->dims[i];
+    call_set_shape(c, 0, DTYPE_I64, rank, dims);
+    return ST_OK;
+}
+
+static void run_argmax(const struct call *c)
+{
+    const struct value *x = c->in[0];
+    const int64_t named = node_int(c->node, "axis", 0);
+    const int axis = (int)(named < 0 ? named + x->rank : named);
+    const bool last = node_int(c->node, "select_last_index", 0) != 0;
+    const size_t outer = value_span(x, 0, axis), inner = value_span(x, axis + 1, x->rank);
+    const size_t n = (size_t)x->dims[axis];
+
+    for (size_t o = 0; o < outer; o++)
+        for (size_t k = 0; k < inner; k++) {
+            size_t best = 0;
+            for (size_t i = 1; i < n; i++) {
+                const double a = value_get_f64(x, (o * n + i) * inner + k);
+                const double b = value_get_f64(x, (o * n + best) * inner + k);
+                if (a > b || (last && a == b))
+                    best = i;
+            }
+            value_i64(c->out[0])[o * inner + k] = (int64_t)best;
+        }
+}
+
+#define REDUCE(title, run_with)                                                                         \
+    {                                                                                                   \
+        .name = title, .since = 1, .min_in = 1, .max_in = 2, .min_out = 1, .max_out = 1,                \
+        .attributes = "I:axes i:keepdims i:noop_with_empty_axes", .infer = infer, .reference = run_with \
+    }
+
+const struct op ops_reduce[] = {
+    REDUCE("ReduceMean", run_mean),
+    REDUCE("ReduceSum", run_sum),
+    REDUCE("ReduceMax", run_max),
+    REDUCE("ReduceMin", run_min),
+    REDUCE("ReduceL2", run_l2),
+    {.name = "ArgMax",
+                          .since = 1,
+                          .min_in = 1,
+                          .max_in = 1,
+                          .min_out = 1,
+                          .max_out = 1,
+                          .attributes = "i:axis i:keepdims i:select_last_index",
+                          .infer = infer_argmax,
+                          .reference = run_argmax },
+    { 0     },
+};

@@ -1,0 +1,47 @@
+/*
+ * All operators. A new family is a line here.
+ */
+#include <string.h>
+#include "inference/ops/op.h"
+
+static const struct op *const families[] = {
+    ops_binary,  ops_cast,  ops_concat, ops_conv,      ops_conv_transpose, ops_gather, ops_gemm,
+    ops_norm,    ops_pad,   ops_pool,   ops_reduce,    ops_resize,         ops_shape,  ops_slice,
+    ops_softmax, ops_split, ops_topk,   ops_transpose, ops_unary,          ops_where,
+};
+
+const struct op *op_at(int i)
+{
+    for (size_t k = 0; k < sizeof families / sizeof families[0]; k++)
+        for (const struct op *op = families[k]; op->name; op++)
+            if (i-- == 0)
+                return op;
+    return NULL;
+}
+
+/* The newest row of this name that the opset has reached. */
+static const struct op *find(const char *name, int opset, bool internal)
+{
+    const struct op *op, *best = NULL;
+
+    for (int i = 0; (op = op_at(i)); i++)
+        if (op->internal == internal && strcmp(op->name, name) == 0 && op->since <= opset &&
+            (!best || op->since > best->since))
+            best = op;
+    return best;
+}
+
+const struct op *op_find(const char *name, int opset)
+{
+    return find(name, opset, false);
+}
+
+const struct op *op_internal(const char *name)
+{
+    return find(name, 0, true);
+}
+
+bool op_known(const char *name)
+{
+    return find(name, 1 << 20, false) != NULL;
+}

@@ -1,0 +1,13 @@
+/* Resize, shared by its row and the planner. */
+#ifndef INFERENCE_OPS_RESIZE_H
+#define INFERENCE_OPS_RESIZE_H
+
+#include "inference/ops/op.h"
+
+/*
+ * True when the call repeats each element of [N, C, H, W] `factor[0]` times down and `factor[1]` times
+ * across: what detectors' upsampling comes to.
+ */
+bool resize_is_repeat(const struct call *c, int64_t factor[2]);
+
+#endif

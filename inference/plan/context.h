@@ -1,0 +1,23 @@
+/*
+ * What one run brings to a plan: memory for activations, bindings, an OpenMP team. One thread at a time.
+ */
+#ifndef INFERENCE_PLAN_CONTEXT_H
+#define INFERENCE_PLAN_CONTEXT_H
+
+#include "inference/plan/plan.h"
+
+struct context;
+
+enum status context_create(const struct plan *p, struct context **ret, struct fault *f) MUST_USE;
+void context_free(struct context *c); /* accepts NULL */
+
+/* Input i and output i as dense values in the context's memory. Write the inputs before each run. */
+struct value context_input(const struct context *c, int i);
+struct value context_output(const struct context *c, int i);
+
+enum status context_run(struct context *c, struct fault *f) MUST_USE;
+
+/* Milliseconds of each step of one run, for reports; ms[nsteps]. */
+enum status context_profile(struct context *c, double ms[], struct fault *f) MUST_USE;
+
+#endif

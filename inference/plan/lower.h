@@ -1,0 +1,66 @@
+/*
+ * From nodes to steps. Each operator's row points to one of these functions; without one, and wherever
+ * oneDNN has nothing better, the node runs by its reference on row-major values.
+ *
+ * A tensor may exist row-major, blocked, or both; lower_plain and lower_blocked give the wanted form and
+ * add a reorder where it does not exist yet. Failures are sticky: functions return GRAPH_NONE, and
+ * plan_create reports the first one.
+ */
+#ifndef INFERENCE_PLAN_LOWER_H
+#define INFERENCE_PLAN_LOWER_H
+
+#include "inference/plan/plan.h"
+
+struct lowering {
+    struct graph *graph;
+    struct plan *plan;
+    int *plain, *blocked; /* slot of each tensor in that form, or GRAPH_NONE */
+    int block;
+    enum status st;
+    struct fault *fault;
+};
+
+const struct value *lower_value(const struct lowering *l, int tensor);
+bool lower_is_blocked(const struct lowering *l, int tensor); /* exists in blocked form */
+/* float32 of rank 4 with elements: may be blocked. */
+bool lower_can_block(const struct lowering *l, int tensor);
+
+/* The tensor's slot in this form; makes it when needed. */
+int lower_plain(struct lowering *l, int tensor);
+int lower_blocked(struct lowering *l, int tensor);
+
+/* A new slot for an output that a step will write. */
+int lower_plain_output(struct lowering *l, int tensor);
+int lower_blocked_output(struct lowering *l, int tensor);
+/* The output is part of an existing slot: nothing to run. */
+void lower_plain_view(struct lowering *l, int tensor, int base, size_t offset);
+void lower_blocked_view(struct lowering *l, int tensor, int base, size_t offset);
+
+/* Layouts of slots for oneDNN; of a tensor in either form. Blocked channels are rounded up to whole
+ * blocks. */
+struct layout lower_layout(const struct lowering *l, int tensor, bool blocked);
+
+/* Adds a step. kernel is taken over; slots are copied. */
+void lower_kernel(struct lowering *l, const struct node *n, struct kernel *k, const int slots[]);
+void lower_native(struct lowering *l, const struct node *n, void (*run)(const struct call *c), int nin,
+                  int nout, const int slots[]);
+/* The reference on row-major values. */
+void lower_reference(struct lowering *l, const struct node *n);
+
+/* One call of the node with the graph's own values, to read its parameters. in, out: room for its inputs
+ * and outputs. */
+struct call lower_call(const struct lowering *l, const struct node *n, const struct value *in[],
+                       struct value *out[]);
+
+void lower_conv(struct lowering *l, const struct node *n);
+void lower_pool(struct lowering *l, const struct node *n);
+void lower_eltwise(struct lowering *l, const struct node *n);
+void lower_binary(struct lowering *l, const struct node *n);
+void lower_concat(struct lowering *l, const struct node *n);
+void lower_split(struct lowering *l, const struct node *n);
+void lower_resize(struct lowering *l, const struct node *n);
+void lower_softmax(struct lowering *l, const struct node *n);
+void lower_matmul(struct lowering *l, const struct node *n);
+void lower_view_of_input(struct lowering *l, const struct node *n);
+
+#endif

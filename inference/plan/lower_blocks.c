@@ -1,0 +1,184 @@
+/*
+ * Operators that stay in the blocked layout where their input is in it: element-wise ones, Concat and
+ * Split along channels, and Resize by repetition.
+ */
+#include <math.h>
+#include <string.h>
+#include "inference/ops/concat.h"
+#include "inference/ops/resize.h"
+#include "inference/plan/lower.h"
+
+static const struct {
+    const char *type;
+    enum eltwise kind;
+    float alpha; /* default of the attribute alpha */
+} eltwises[] = {
+    {"Relu",       ELTWISE_RELU,      0    },
+    { "LeakyRelu", ELTWISE_RELU,      0.01f},
+    { "Elu",       ELTWISE_ELU,       1    },
+    { "SiLU",      ELTWISE_SILU,      1    },
+    { "Sigmoid",   ELTWISE_SIGMOID,   0    },
+    { "HardSwish", ELTWISE_HARDSWISH, 0    },
+    { "Tanh",      ELTWISE_TANH,      0    },
+    { "Exp",       ELTWISE_EXP,       0    },
+};
+
+/* The bounds of a Clip whose bounds are constants. */
+static bool clip_bounds(const struct lowering *l, const struct node *n, float *low, float *high)
+{
+    float *const bounds[] = { low, high };
+
+    *low = node_float(n, "min", -INFINITY);
+    *high = node_float(n, "max", INFINITY);
+    for (int i = 1; i < n->ninputs; i++) {
+        const struct value *v = n->inputs[i] == GRAPH_NONE ? NULL : lower_value(l, n->inputs[i]);
+        if (v && !v->data)
+            return false;
+        if (v)
+            *bounds[i - 1] = value_f32(v)[0];
+    }
+    return true;
+}
+
+static struct kernel *eltwise_kernel(struct lowering *l, const struct node *n, size_t count)
+{
+    float low, high;
+
+    if (strcmp(n->type, "Clip") == 0)
+        return clip_bounds(l, n, &low, &high)
+                   ? kernel_eltwise(l->plan->engine, ELTWISE_CLIP, low, high, count)
+                   : NULL;
+    for (size_t i = 0; i < sizeof eltwises / sizeof eltwises[0]; i++)
+        if (strcmp(n->type, eltwises[i].type) == 0)
+            return kernel_eltwise(l->plan->engine, eltwises[i].kind,
+                                  node_float(n, "alpha", eltwises[i].alpha), 0, count);
+    return NULL;
+}
+
+void lower_eltwise(struct lowering *l, const struct node *n)
+{
+    const int x = n->inputs[0];
+    /* Exp may overflow to infinity in channels that only fill a block: those must stay finite. */
+    const bool blocked = lower_is_blocked(l, x) && strcmp(n->type, "Exp") != 0;
+    struct kernel *k = NULL;
+    size_t count;
+    int slots[2];
+
+    if (lower_value(l, x)->type == DTYPE_F32) {
+        const struct layout y = lower_layout(l, x, blocked);
+        const struct value v = { .rank = y.rank, .dims = { 0 } };
+        struct value sized = v;
+        memcpy(sized.dims, y.dims, sizeof sized.dims);
+        count = value_elements(&sized);
+        k = eltwise_kernel(l, n, count);
+    }
+    if (!k) {
+        lower_reference(l, n);
+        return;
+    }
+    slots[0] = blocked ? lower_blocked(l, x) : lower_plain(l, x);
+    slots[1] = blocked ? lower_blocked_output(l, n->outputs[0]) : lower_plain_output(l, n->outputs[0]);
+    lower_kernel(l, n, k, slots);
+}
+
+static void concat_blocks(const struct call *c)
+{
+    concat_values(c->in, c->nin, 1, c->out[0]);
+}
+
+static bool concat_keeps_blocks(const struct lowering *l, const struct node *n)
+{
+    const int64_t axis = node_int(n, "axis", 0);
+
+    for (int i = 0; i < n->ninputs; i++)
+        if (!lower_is_blocked(l, n->inputs[i]) ||
+            (i + 1 < n->ninputs && lower_value(l, n->inputs[i])->dims[1] % l->block))
+            return false;
+    return axis == 1 || axis == -3;
+}
+
+void lower_concat(struct lowering *l, const struct node *n)
+{
+    int *slots = arena_array(l->graph->arena, (size_t)n->ninputs + 1, sizeof *slots);
+
+    if (!slots || !concat_keeps_blocks(l, n)) {
+        lower_reference(l, n);
+        return;
+    }
+    for (int i = 0; i < n->ninputs; i++)
+        slots[i] = lower_blocked(l, n->inputs[i]);
+    slots[n->ninputs] = lower_blocked_output(l, n->outputs[0]);
+    lower_native(l, n, concat_blocks, n->ninputs, 1, slots);
+}
+
+/* Along the channels of one image, at whole blocks, a part of a blocked tensor is contiguous: a view. */
+static bool split_keeps_blocks(const struct lowering *l, const struct node *n)
+{
+    const struct value *x = lower_value(l, n->inputs[0]);
+    const int64_t axis = node_int(n, "axis", 0);
+
+    if (!lower_is_blocked(l, n->inputs[0]) || x->dims[0] != 1 || (axis != 1 && axis != -3))
+        return false;
+    for (int i = 0; i < n->noutputs; i++) {
+        const struct value *y = n->outputs[i] == GRAPH_NONE ? NULL : lower_value(l, n->outputs[i]);
+        if (!y || value_elements(y) == 0 || (i + 1 < n->noutputs && y->dims[1] % l->block))
+            return false;
+    }
+    return true;
+}
+
+void lower_split(struct lowering *l, const struct node *n)
+{
+    const struct value *x = lower_value(l, n->inputs[0]);
+    size_t channel = 0;
+    int base;
+
+    if (!split_keeps_blocks(l, n)) {
+        lower_reference(l, n);
+        return;
+    }
+    base = lower_blocked(l, n->inputs[0]);
+    for (int i = 0; i < n->noutputs; i++) {
+        lower_blocked_view(l, n->outputs[i], base, channel * value_span(x, 2, 4) * sizeof(float));
+        channel += (size_t)lower_value(l, n->outputs[i])->dims[1];
+    }
+}
+
+/* [N, C/B, H, W, B] to larger H and W; the factors are those of the shapes. */
+static void repeat_blocks(const struct call *c)
+{
+    const struct value *x = c->in[0], *y = c->out[0];
+    const size_t planes = value_span(x, 0, 2), block = (size_t)x->dims[4], size = block * sizeof(float);
+    const size_t h = (size_t)y->dims[2], w = (size_t)y->dims[3], in_w = (size_t)x->dims[3];
+    const size_t down = h / (size_t)x->dims[2], across = w / in_w;
+
+    for (size_t p = 0; p < planes; p++)
+        for (size_t i = 0; i < h; i++) {
+            const float *from = value_f32(x) + (p * (size_t)x->dims[2] + i / down) * in_w * block;
+            float *to = value_f32(y) + (p * h + i) * w * block;
+            if (i % down) { /* the row above is the same */
+                memcpy(to, to - w * block, w * size);
+                continue;
+            }
+            for (size_t k = 0; k < in_w; k++)
+                for (size_t r = 0; r < across; r++)
+                    memcpy(to + (k * across + r) * block, from + k * block, size);
+        }
+}
+
+void lower_resize(struct lowering *l, const struct node *n)
+{
+    const struct value *in[4];
+    struct value *out[1];
+    const struct call call = lower_call(l, n, in, out);
+    int64_t factor[2];
+    int slots[2];
+
+    if (!lower_is_blocked(l, n->inputs[0]) || !resize_is_repeat(&call, factor)) {
+        lower_reference(l, n);
+        return;
+    }
+    slots[0] = lower_blocked(l, n->inputs[0]);
+    slots[1] = lower_blocked_output(l, n->outputs[0]);
+    lower_native(l, n, repeat_blocks, 1, 1, slots);
+}

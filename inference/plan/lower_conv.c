@@ -1,0 +1,183 @@
+/*
+ * Conv and the pools. A convolution has up to three candidate layouts; the first for which oneDNN has a
+ * fast kernel is taken: blocked to blocked   channels rounded up to whole blocks, the weights zero there
+ * (a blocked input of few real channels would otherwise be taken for a network's first layer and fall to
+ * slow reference code) row-major to blocked a first layer: fewer channels than a block row-major groups
+ * that do not fill blocks, one spatial dimension
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "inference/ops/conv.h"
+#include "inference/plan/lower.h"
+
+/*
+ * Weights [co, ci / groups, kH, kW] with room for more channels, the rest zero. Depthwise (co == ci ==
+ * groups): only the groups grow. NULL: out of memory.
+ */
+static float *pad_weights(const struct conv *c, int64_t co, int64_t ci_of_group, bool depthwise)
+{
+    const size_t plane = (size_t)(c->w.kernel[0] * c->w.kernel[1]), have = (size_t)c->weights->dims[1];
+    const size_t want = depthwise ? 1 : (size_t)ci_of_group;
+    float *w = calloc((size_t)co * want * plane + 1, sizeof *w);
+
+    for (size_t m = 0; w && m < (size_t)c->co; m++)
+        memcpy(w + m * want * plane, value_f32(c->weights) + m * have * plane, have * plane * sizeof *w);
+    return w;
+}
+
+static float *pad_bias(const struct conv *c, int64_t co)
+{
+    float *b = calloc((size_t)co + 1, sizeof *b);
+
+    if (b && c->bias)
+        memcpy(b, value_f32(c->bias), (size_t)c->co * sizeof *b);
+    return b;
+}
+
+struct candidate {
+    bool x_blocked, y_blocked;
+};
+
+static struct layout four_dims(struct layout l)
+{
+    if (l.rank == 3) { /* [N, C, W] */
+        l.dims[3] = l.dims[2];
+        l.dims[2] = 1;
+        l.rank = 4;
+    }
+    return l;
+}
+
+static struct kernel *try_conv(struct lowering *l, const struct node *n, const struct conv *c,
+                               struct candidate k)
+{
+    struct conv_spec s = { .x = four_dims(lower_layout(l, n->inputs[0], k.x_blocked)),
+                           .y = four_dims(lower_layout(l, n->outputs[0], k.y_blocked)),
+                           .w = c->w,
+                           .groups = c->groups,
+                           .fused = n->fused };
+    const bool depthwise = c->groups > 1 && c->groups == c->ci && c->groups == c->co;
+    struct kernel *kernel = NULL;
+    float *weights, *bias;
+
+    if (depthwise)
+        s.groups = s.x.dims[1];
+    weights = pad_weights(c, s.y.dims[1], s.x.dims[1] / s.groups, depthwise);
+    bias = pad_bias(c, s.y.dims[1]);
+    s.weights = weights;
+    s.bias = c->bias ? bias : NULL;
+    if (weights && bias)
+        kernel = kernel_conv(l->plan->engine, &s);
+    free(weights);
+    free(bias);
+    return kernel;
+}
+
+/* Which candidates make sense, best first; returns how many. */
+static int candidates(const struct lowering *l, const struct node *n, const struct conv *c,
+                      struct candidate ret[3])
+{
+    const bool depthwise = c->groups > 1 && c->groups == c->ci && c->groups == c->co;
+    const bool fills = c->groups == 1 || depthwise ||
+                       (c->ci / c->groups % l->block == 0 && c->co / c->groups % l->block == 0);
+    int count = 0;
+
+    if (lower_can_block(l, n->inputs[0]) && lower_can_block(l, n->outputs[0]) && fills) {
+        const struct candidate blocked = { true, true }, first = { false, true };
+        const bool few = c->ci < l->block && c->groups == 1 && !lower_is_blocked(l, n->inputs[0]);
+        if (few)
+            ret[count++] = first;
+        ret[count++] = blocked;
+    }
+    ret[count++] = (struct candidate){ false, false };
+    return count;
+}
+
+/* The first candidate with a fast kernel, else the first with any. */
+static struct kernel *best_conv(struct lowering *l, const struct node *n, const struct conv *c,
+                                struct candidate *ret)
+{
+    struct candidate all[3];
+    struct kernel *slow = NULL, *k;
+    const int count = candidates(l, n, c, all);
+
+    for (int i = 0; i < count; i++) {
+        if (!(k = try_conv(l, n, c, all[i])))
+            continue;
+        if (!kernel_is_slow(k)) {
+            kernel_free(slow);
+            *ret = all[i];
+            return k;
+        }
+        if (slow) {
+            kernel_free(k);
+        } else {
+            slow = k;
+            *ret = all[i];
+        }
+    }
+    return slow;
+}
+
+void lower_conv(struct lowering *l, const struct node *n)
+{
+    const struct value *in[4];
+    struct value *out[1];
+    const struct call call = lower_call(l, n, in, out);
+    struct candidate chosen = { false, false };
+    struct kernel *k = NULL;
+    struct conv c;
+    int slots[3], at = 0;
+
+    if (conv_read(&call, &c, NULL) == ST_OK && c.weights->data && (!c.bias || c.bias->data) &&
+        value_elements(c.x) > 0)
+        k = best_conv(l, n, &c, &chosen);
+    if (!k) {
+        lower_reference(l, n);
+        return;
+    }
+    slots[at++] = chosen.x_blocked ? lower_blocked(l, n->inputs[0]) : lower_plain(l, n->inputs[0]);
+    if (n->fused.residual)
+        slots[at++] = chosen.y_blocked ? lower_blocked(l, n->inputs[3]) : lower_plain(l, n->inputs[3]);
+    slots[at] =
+        chosen.y_blocked ? lower_blocked_output(l, n->outputs[0]) : lower_plain_output(l, n->outputs[0]);
+    lower_kernel(l, n, k, slots);
+}
+
+static bool pool_kind_of(const struct node *n, const struct window *w, enum pool_kind *ret)
+{
+    const bool average = n->type[0] == 'A', padded = node_int(n, "count_include_pad", 0) != 0;
+
+    *ret = !average ? POOL_MAX : padded ? POOL_AVERAGE_PADDED : POOL_AVERAGE;
+    for (int i = 0; average && i < 2; i++)
+        if ((w->out[i] - 1) * w->stride[i] + (w->kernel[i] - 1) * w->dilation[i] + 1 >
+            w->in[i] + w->before[i] + w->after[i])
+            return false; /* a window over the edge of the padding: only the reference counts it right */
+    return true;
+}
+
+void lower_pool(struct lowering *l, const struct node *n)
+{
+    const struct value *in[1];
+    struct value *out[1];
+    const struct call call = lower_call(l, n, in, out);
+    const bool blocked = lower_can_block(l, n->inputs[0]) && lower_can_block(l, n->outputs[0]) &&
+                         (lower_is_blocked(l, n->inputs[0]) || in[0]->dims[1] >= l->block);
+    const struct layout x = four_dims(lower_layout(l, n->inputs[0], blocked));
+    const struct layout y = four_dims(lower_layout(l, n->outputs[0], blocked));
+    struct kernel *k = NULL;
+    enum pool_kind kind;
+    struct window w;
+    int slots[2];
+
+    if (window_read(&call, NULL, true, &w, NULL) == ST_OK && pool_kind_of(n, &w, &kind) &&
+        value_elements(in[0]) > 0)
+        k = kernel_pool(l->plan->engine, kind, &x, &y, &w);
+    if (!k) {
+        lower_reference(l, n);
+        return;
+    }
+    slots[0] = blocked ? lower_blocked(l, n->inputs[0]) : lower_plain(l, n->inputs[0]);
+    slots[1] = blocked ? lower_blocked_output(l, n->outputs[0]) : lower_plain_output(l, n->outputs[0]);
+    lower_kernel(l, n, k, slots);
+}

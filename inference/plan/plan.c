@@ -1,0 +1,97 @@
+/*
+ * Making a plan: every live node lowered in order, then memory placed. See plan.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "inference/plan/lower.h"
+
+void plan_free(struct plan *p)
+{
+    if (!p)
+        return;
+    for (int i = 0; i < p->nsteps; i++)
+        kernel_free(p->steps[i].kernel);
+    kernel_engine_free(p->engine);
+    graph_free(p->graph);
+    free(p);
+}
+
+int plan_root(const struct plan *p, int slot, size_t *ret_offset)
+{
+    size_t offset = 0;
+
+    for (; p->slots[slot].base != GRAPH_NONE; slot = p->slots[slot].base)
+        offset += p->slots[slot].base_offset;
+    *ret_offset = offset;
+    return slot;
+}
+
+static enum status lower_nodes(struct lowering *l)
+{
+    const struct graph *g = l->graph;
+
+    for (int i = 0; i < g->ninputs; i++) {
+        if (g->tensors[g->inputs[i]].v.type != DTYPE_F32)
+            return fault_set(l->fault, ST_UNSUPPORTED, "model", "inputs of type %s are not supported",
+                             dtype_name(g->tensors[g->inputs[i]].v.type));
+        l->plan->inputs[i] = lower_plain_output(l, g->inputs[i]);
+    }
+    for (int i = 0; l->st == ST_OK && i < g->nnodes; i++) {
+        const struct node *n = &g->nodes[i];
+        if (n->dead)
+            continue;
+        if (n->op->lower)
+            n->op->lower(l, n);
+        else
+            lower_reference(l, n);
+    }
+    for (int i = 0; l->st == ST_OK && i < g->noutputs; i++)
+        l->plan->outputs[i] = lower_plain(l, g->outputs[i]);
+    return l->st;
+}
+
+static enum status sum_kernels(struct plan *p, struct fault *f)
+{
+    for (int i = 0; i < p->nsteps; i++) {
+        const size_t scratch = p->steps[i].kernel ? kernel_scratch_bytes(p->steps[i].kernel) : 0;
+        p->scratch_bytes = scratch > p->scratch_bytes ? scratch : p->scratch_bytes;
+        p->weight_bytes += p->steps[i].kernel ? kernel_weight_bytes(p->steps[i].kernel) : 0;
+    }
+    if (p->memory_bytes + p->scratch_bytes + p->weight_bytes > p->graph->memory_limit)
+        return fault_set(f, ST_TOO_LARGE, "model",
+                         "the model needs more memory than its file size allows");
+    return ST_OK;
+}
+
+enum status plan_create(struct graph *g, int threads, struct plan **ret, struct fault *f)
+{
+    struct plan *p = calloc(1, sizeof *p);
+    struct lowering l = { .graph = g, .plan = p, .block = kernel_block(), .fault = f };
+    enum status st;
+
+    if (!p) {
+        graph_free(g);
+        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    }
+    p->graph = g;
+    l.plain = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.plain);
+    l.blocked = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.blocked);
+    p->inputs = arena_array(g->arena, (size_t)g->ninputs + 1, sizeof *p->inputs);
+    p->outputs = arena_array(g->arena, (size_t)g->noutputs + 1, sizeof *p->outputs);
+    if (!l.plain || !l.blocked || !p->inputs || !p->outputs) {
+        st = fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
+        goto out;
+    }
+    for (int i = 0; i < g->ntensors; i++)
+        l.plain[i] = l.blocked[i] = GRAPH_NONE;
+    if ((st = kernel_engine_create(threads, &p->engine, f)) != ST_OK ||
+        (st = lower_nodes(&l)) != ST_OK || (st = plan_place(p, f)) != ST_OK)
+        goto out;
+    st = sum_kernels(p, f);
+out:
+    if (st == ST_OK)
+        *ret = p;
+    else
+        plan_free(p);
+    return st;
+}

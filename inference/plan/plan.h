@@ -1,0 +1,57 @@
+/*
+ * A plan: what a graph comes to on this machine. Slots are places in memory, steps run in order.
+ * Immutable once made and shared by threads; each thread brings a context (context.h).
+ *
+ * A slot holds a dense value. A tensor in a channel-blocked layout is the dense value [N, C/B, H, W, B]
+ * with whole blocks: channels beyond the real ones hold finite numbers that nobody reads (weights are
+ * zero there). A slot may be a view of another one: reshapes, splits and concatenations cost nothing
+ * then.
+ */
+#ifndef INFERENCE_PLAN_PLAN_H
+#define INFERENCE_PLAN_PLAN_H
+
+#include "inference/ops/op.h"
+#include "inference/plan/onednn.h"
+
+struct slot {
+    struct value v;     /* data: a constant's memory, else NULL */
+    int base;           /* the slot this one is a view of, or GRAPH_NONE */
+    size_t base_offset; /* bytes from its start */
+    size_t offset;      /* bytes from the start of the context's memory; of root slots */
+    int first, last;    /* steps between which the memory is in use; of root slots */
+};
+
+struct step {
+    struct kernel *kernel;             /* oneDNN, owned; or NULL: */
+    void (*run)(const struct call *c); /* native code over dense values */
+    const struct node *node;           /* where it comes from */
+    int nin, nout;
+    int *slots; /* [nin] inputs, GRAPH_NONE where omitted; then [nout] outputs */
+};
+
+struct plan {
+    struct graph *graph; /* owned; holds nodes, constants and the plan's own arrays */
+    struct kernel_engine *engine;
+    struct slot *slots;
+    struct step *steps;
+    int nslots, nsteps, slots_cap, steps_cap;
+    int *inputs, *outputs; /* slots, row-major */
+    size_t memory_bytes;   /* of a context, without scratch */
+    size_t scratch_bytes;
+    size_t weight_bytes;
+};
+
+/*
+ * Compiles an inferred graph, which the plan takes over (also on failure). ST_TOO_LARGE: over the
+ * graph's memory limit. Not thread-safe with itself on one graph.
+ */
+enum status plan_create(struct graph *g, int threads, struct plan **ret, struct fault *f) MUST_USE;
+void plan_free(struct plan *p); /* accepts NULL */
+
+/* Root of a view, and the byte offset into it. */
+int plan_root(const struct plan *p, int slot, size_t *ret_offset);
+
+/* Places root slots in one block by lifetime: large ones first, each at the lowest free offset. */
+enum status plan_place(struct plan *p, struct fault *f) MUST_USE;
+
+#endif
