@@ -60,10 +60,10 @@ BEGIN
         SELECT 'dataset', i.dataset_id, v.noun, sum(v.n)::bigint
           FROM data.item i
          CROSS JOIN LATERAL (VALUES
-               ('item', (i.deleted_at IS NULL)::bigint),
-               ('item_' || i.split, (i.deleted_at IS NULL)::bigint),
+               ('item', (i.deleted_at IS NULL)::integer::bigint),
+               ('item_' || i.split, (i.deleted_at IS NULL)::integer::bigint),
                ('item_labelled', (i.deleted_at IS NULL AND EXISTS (SELECT 1 FROM data.annotation a
-                                   WHERE a.item_id = i.id AND a.parent_id IS NULL))::bigint),
+                                   WHERE a.item_id = i.id AND a.parent_id IS NULL))::integer::bigint),
                ('annotation', CASE WHEN i.deleted_at IS NULL THEN (SELECT count(*) FROM data.annotation a
                                    WHERE a.item_id = i.id AND a.parent_id IS NULL) ELSE 0 END),
                ('bytes', i.bytes)) AS v (noun, n)
@@ -72,7 +72,7 @@ BEGIN
         SELECT 'project', d.project_id, v.noun, sum(v.n)::bigint
           FROM data.item i
           JOIN data.dataset d ON d.id = i.dataset_id
-         CROSS JOIN LATERAL (VALUES ('item', (i.deleted_at IS NULL)::bigint), ('dataset_bytes', i.bytes)) AS v (noun, n)
+         CROSS JOIN LATERAL (VALUES ('item', (i.deleted_at IS NULL)::integer::bigint), ('dataset_bytes', i.bytes)) AS v (noun, n)
          GROUP BY 2, 3
         UNION ALL
         SELECT 'organization', d.organization_id, 'dataset_bytes', sum(i.bytes)::bigint
