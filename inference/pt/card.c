@@ -108,8 +108,8 @@ static void read_architecture(const struct pt_value *model, struct model_card *c
     if (scale.n == 1 && strchr("nsmblxtc", scale.p[0]) && (stem[digits] == '\0' || stem[digits] == '-'))
         letter[0] = scale.p[0];
     memcpy(c->architecture, stem, digits);
-    c->architecture[digits] = '\0';
-    strncat(c->architecture, letter, 1);
+    c->architecture[digits] = letter[0];
+    c->architecture[digits + (letter[0] != '\0')] = '\0';
     strncat(c->architecture, stem + digits, sizeof c->architecture - strlen(c->architecture) - 1);
 }
 
