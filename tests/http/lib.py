@@ -106,17 +106,20 @@ def finish():
     sys.exit(1 if _failures else 0)
 
 
-def fovea(*words, check_status=True):
-    """The administration command as the service user; its standard output."""
-    shell = '"$FOVEA_APP/bin/fovea" --config "$FOVEA_CONF" "$@"'
-    done = subprocess.run([os.environ["FOVEA_STACK"], "exec", "sh", "-c", shell, "fovea", *words],
-                          stdout=subprocess.PIPE, text=True, check=check_status)
+def stack(*words, check_status=True):
+    """A command as the service user, with the stack's settings in its environment; its standard output."""
+    done = subprocess.run([os.environ["FOVEA_STACK"], "exec", *words], stdout=subprocess.PIPE, text=True,
+                          check=check_status)
     return done.stdout
+
+
+def fovea(*words, check_status=True):
+    """The administration command; its standard output."""
+    return stack("sh", "-c", '"$FOVEA_APP/bin/fovea" --config "$FOVEA_CONF" "$@"', "fovea", *words,
+                 check_status=check_status)
 
 
 def sql(query):
     """Rows of one SQL text, as lines with | between columns; runs as the database's superuser."""
     shell = '"$FOVEA_PG_BIN/psql" -XqAt -v ON_ERROR_STOP=1 -h "$FOVEA_RUN" -U postgres -d fovea -c "$1"'
-    done = subprocess.run([os.environ["FOVEA_STACK"], "exec", "sh", "-c", shell, "sql", query],
-                          stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout.rstrip("\n")
+    return stack("sh", "-c", shell, "sql", query).rstrip("\n")
