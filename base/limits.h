@@ -37,6 +37,7 @@ enum {
     LIMIT_JPEG_SCANS = 128,            /* each pass over a progressive JPEG costs as much as a picture */
     LIMIT_TIFF_SAMPLES = 8,            /* channels */
     LIMIT_SNIFF_BYTES = 8 << 10,       /* how much libmagic looks at */
+    LIMIT_ZIP_NAME_BYTES = 1024,       /* of an entry in an archive that we write */
     LIMIT_PREDICT_BYTES = 10 << 20,    /* default of predict.max_bytes */
 
     LIMIT_ONNX_BYTES = 1 << 30,
