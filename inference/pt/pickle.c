@@ -596,7 +596,7 @@ static enum status run_frame(struct pickle *pk, const struct opcode *op)
     return st;
 }
 
-enum { OP_STOP = '.' };
+enum { OP_STOP = '.', FIRST_STACK = 256 };
 
 /* Absent on purpose: PERSID, INST, OBJ, EXT1, EXT2, EXT4, NEXT_BUFFER, READONLY_BUFFER. */
 static const struct opcode opcodes[256] = {
@@ -668,6 +668,8 @@ enum status pickle_read(struct pickle *pk, const struct pt_value **ret)
 
     if (pk->text.n > LIMIT_PICKLE_BYTES)
         return pickle_refuse(pk, ST_TOO_LARGE, "has too many bytes");
+    if ((st = grow(pk, NULL, 0, FIRST_STACK, &pk->stack_cap, &pk->stack)) != ST_OK)
+        return st;
     while (pk->at < pk->text.n) {
         const unsigned char code = (unsigned char)pk->text.p[pk->at++];
 
