@@ -1,0 +1,149 @@
+/*
+ * Writers for tests of the checkpoint reader: a stored ZIP archive, and pickles by their operations. The
+ * archive writer can lie in every number, which is what the hostile cases are made of.
+ */
+#ifndef TESTS_UNIT_INFERENCE_PT_WRITER_H
+#define TESTS_UNIT_INFERENCE_PT_WRITER_H
+
+#include <stdint.h>
+#include <string.h>
+#include "base/text.h"
+
+static inline void put_number(struct buffer *b, uint64_t v, int width)
+{
+    for (int i = 0; i < width; i++)
+        buffer_char(b, (char)(i < 8 ? v >> 8 * i & 0xFF : 0)); /* wider: zeros follow */
+}
+
+#define PUT(b, literal) buffer_bytes((b), (literal), sizeof(literal) - 1) /* NULs included */
+
+/* ZIP */
+
+struct record {
+    const char *name;
+    struct slice bytes;
+    /* Lies; 0: the truth. */
+    const char *local_name;
+    uint32_t size, local_offset, method, flags;
+};
+
+static inline void put_local(struct buffer *b, const struct record *r)
+{
+    const char *name = r->local_name ? r->local_name : r->name;
+
+    PUT(b, "PK\3\4");
+    put_number(b, 20, 2);
+    put_number(b, r->flags, 2);
+    put_number(b, r->method, 2);
+    put_number(b, 0, 8); /* time, check sum */
+    put_number(b, r->bytes.n, 4);
+    put_number(b, r->bytes.n, 4);
+    put_number(b, strlen(name), 2);
+    put_number(b, 0, 2);
+    buffer_text(b, name);
+    buffer_bytes(b, r->bytes.p, r->bytes.n);
+}
+
+static inline void put_central(struct buffer *b, const struct record *r, size_t offset)
+{
+    const uint64_t size = r->size ? r->size : r->bytes.n;
+
+    PUT(b, "PK\1\2");
+    put_number(b, 20, 2);
+    put_number(b, 20, 2);
+    put_number(b, r->flags, 2);
+    put_number(b, r->method, 2);
+    put_number(b, 0, 8);
+    put_number(b, size, 4);
+    put_number(b, size, 4);
+    put_number(b, strlen(r->name), 2);
+    put_number(b, 0, 12); /* extra, comment, disk, attributes */
+    put_number(b, r->local_offset ? r->local_offset : offset, 4);
+    buffer_text(b, r->name);
+}
+
+static inline void put_end(struct buffer *b, size_t records, size_t size, size_t offset)
+{
+    PUT(b, "PK\5\6");
+    put_number(b, 0, 4);
+    put_number(b, records, 2);
+    put_number(b, records, 2);
+    put_number(b, size, 4);
+    put_number(b, offset, 4);
+    put_number(b, 0, 2);
+}
+
+/* At most 16 records. */
+static inline void put_zip(struct buffer *b, const struct record *records, size_t n)
+{
+    size_t offsets[16], start;
+
+    for (size_t i = 0; i < n; i++) {
+        offsets[i] = b->n;
+        put_local(b, &records[i]);
+    }
+    start = b->n;
+    for (size_t i = 0; i < n; i++)
+        put_central(b, &records[i], offsets[i]);
+    put_end(b, n, b->n - start, start);
+}
+
+/* Pickle, protocol 2 */
+
+static inline void put_str(struct buffer *b, const char *s)
+{
+    buffer_char(b, 'X');
+    put_number(b, strlen(s), 4);
+    buffer_text(b, s);
+}
+
+static inline void put_int(struct buffer *b, int64_t v)
+{
+    PUT(b, "\x8a\x08");
+    put_number(b, (uint64_t)v, 8);
+}
+
+static inline void put_global(struct buffer *b, const char *module, const char *name)
+{
+    buffer_printf(b, "c%s\n%s\n", module, name);
+}
+
+/* The storage data/<key> of count elements; a tensor over it of this size. */
+static inline void put_storage(struct buffer *b, const char *type, const char *key, int64_t count)
+{
+    buffer_char(b, '(');
+    put_str(b, "storage");
+    put_global(b, "torch", type);
+    put_str(b, key);
+    put_str(b, "cpu");
+    put_int(b, count);
+    PUT(b, "tQ");
+}
+
+static inline void put_numbers(struct buffer *b, const int64_t v[], size_t n)
+{
+    buffer_char(b, '(');
+    for (size_t i = 0; i < n; i++)
+        put_int(b, v[i]);
+    buffer_char(b, 't');
+}
+
+struct view {
+    const char *type, *key;
+    int64_t count, offset;
+    size_t rank;
+    int64_t size[9], stride[9];
+};
+
+static inline void put_tensor(struct buffer *b, const struct view *v)
+{
+    put_global(b, "torch._utils", "_rebuild_tensor_v2");
+    buffer_char(b, '(');
+    put_storage(b, v->type, v->key, v->count);
+    put_int(b, v->offset);
+    put_numbers(b, v->size, v->rank);
+    put_numbers(b, v->stride, v->rank);
+    PUT(b, "\x89}tR");
+}
+
+#endif
