@@ -45,6 +45,7 @@ enum {
     LIMIT_ONNX_TENSORS = 200000,
     LIMIT_TENSOR_RANK = 8,
     LIMIT_DETECTIONS = 300,
+    LIMIT_MODEL_INPUT_PX = 4096,       /* side of a network's input */
 
     LIMIT_LITERAL_BYTES = 4 << 20,     /* a Python literal in a model's metadata */
     LIMIT_LITERAL_DEPTH = 32,

@@ -1,0 +1,279 @@
+/*
+ * The detector: a model compiled for one or a few input sizes, and the way of a picture through it. See
+ * detector.h.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "inference/card.h"
+#include "inference/letterbox.h"
+#include "inference/post/nms.h"
+#include "inference/session.h"
+
+enum { SIZES_MAX = 4, CANDIDATES_MAX = 30000, NO_SIZE = -1 };
+
+/* One compiled input size. The last one used longest ago makes room, unless a run is using it. */
+struct compiled {
+    struct session *session;
+    struct head head;
+    int height, width;
+    int users;
+    uint64_t used;
+};
+
+struct detector {
+    struct opened_model source; /* `bound` has moved into sizes[0] */
+    int threads;
+    pthread_mutex_t
+        *lock; /* of what follows; behind a pointer so that a run may take a const detector */
+    struct compiled *sizes; /* [SIZES_MAX] */
+    uint64_t *clock;
+};
+
+static double now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+void detector_free(struct detector *d)
+{
+    if (!d)
+        return;
+    for (int i = 0; d->sizes && i < SIZES_MAX; i++)
+        session_free(d->sizes[i].session);
+    if (d->lock)
+        pthread_mutex_destroy(d->lock);
+    free(d->lock);
+    free(d->sizes);
+    free(d->clock);
+    opened_model_free(&d->source);
+    free(d);
+}
+
+const struct model_card *detector_card(const struct detector *d)
+{
+    return d->source.card;
+}
+
+size_t detector_memory_bytes(const struct detector *d)
+{
+    size_t n = (size_t)d->source.model->parameters * sizeof(float);
+
+    pthread_mutex_lock(d->lock);
+    for (int i = 0; i < SIZES_MAX; i++)
+        n += d->sizes[i].session ? session_memory_bytes(d->sizes[i].session) : 0;
+    pthread_mutex_unlock(d->lock);
+    return n;
+}
+
+static enum status compile_own_size(struct detector *d, struct fault *f)
+{
+    struct graph *g = d->source.bound;
+
+    d->source.bound = NULL; /* session_create takes it over */
+    d->sizes[0] = (struct compiled){ .head = d->source.head,
+                                     .height = d->source.height,
+                                     .width = d->source.width };
+    return session_create(g, d->threads, &d->sizes[0].session, f);
+}
+
+enum status detector_load(const void *bytes, size_t n, int threads, struct detector **ret,
+                          struct fault *f)
+{
+    struct detector *d = calloc(1, sizeof *d);
+    enum status st;
+
+    if (n >= 4 && memcmp(bytes, "PK\3\4", 4) == 0) {
+        st = fault_set(f, ST_UNSUPPORTED, "model",
+                       "this release runs ONNX models only: export the checkpoint to ONNX");
+        goto out;
+    }
+    if (!d || !(d->lock = calloc(1, sizeof *d->lock)) ||
+        !(d->sizes = calloc(SIZES_MAX, sizeof *d->sizes)) || !(d->clock = calloc(1, sizeof *d->clock))) {
+        st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+        goto out;
+    }
+    pthread_mutex_init(d->lock, NULL);
+    d->threads = threads < 1 ? 1 : threads;
+    if ((st = opened_model_read(bytes, n, &d->source, f)) != ST_OK)
+        goto out;
+    if (!d->source.card->runnable) {
+        st = fault_set(f, ST_UNSUPPORTED, "model", "the model cannot be run: %s",
+                       d->source.card->why_not);
+        goto out;
+    }
+    st = compile_own_size(d, f);
+out:
+    if (st == ST_OK)
+        *ret = d;
+    else
+        detector_free(d);
+    return st;
+}
+
+/* Index of the place for a new size: an empty one, or that unused for longest. NO_SIZE: all are busy. */
+static int place_for_size(const struct detector *d)
+{
+    int best = NO_SIZE;
+
+    for (int i = 0; i < SIZES_MAX; i++) {
+        if (!d->sizes[i].session)
+            return i;
+        if (!d->sizes[i].users && (best == NO_SIZE || d->sizes[i].used < d->sizes[best].used))
+            best = i;
+    }
+    return best;
+}
+
+/* Under the lock: other runs wait the tens of milliseconds that compiling takes. */
+static enum status compile_size(const struct detector *d, int height, int width, int *ret,
+                                struct fault *f)
+{
+    const int at = place_for_size(d);
+    struct compiled c = { .height = height, .width = width };
+    struct graph *g;
+    enum status st;
+    char why[160];
+
+    if (at == NO_SIZE)
+        return fault_set(f, ST_UNAVAILABLE, "imgsz", "too many input sizes are in use at once");
+    if ((st = model_bind(d->source.model, height, width, &g, f)) != ST_OK)
+        return st;
+    c.head = head_detect(&g->tensors[g->outputs[0]].v, d->source.head.nclasses,
+                         d->source.head.kind == HEAD_ROWS, why, sizeof why);
+    if (c.head.kind != d->source.head.kind) {
+        graph_free(g);
+        return fault_set(f, ST_INVALID, "imgsz", "the model does not work at this size");
+    }
+    if ((st = session_create(g, d->threads, &c.session, f)) != ST_OK)
+        return st;
+    session_free(d->sizes[at].session);
+    d->sizes[at] = c;
+    *ret = at;
+    return ST_OK;
+}
+
+/* The wanted size compiled and marked as in use. */
+static enum status take_size(const struct detector *d, int imgsz, int *ret, struct fault *f)
+{
+    const int stride = d->source.stride, side = (imgsz + stride - 1) / stride * stride;
+    const bool own = imgsz == 0 || !d->source.dynamic;
+    const int height = own ? d->source.height : side, width = own ? d->source.width : side;
+    int at = NO_SIZE;
+    enum status st = ST_OK;
+
+    pthread_mutex_lock(d->lock);
+    for (int i = 0; i < SIZES_MAX && at == NO_SIZE; i++) {
+        const struct compiled *c = &d->sizes[i];
+        if (c->session && c->height == height && c->width == width)
+            at = i;
+    }
+    if (at == NO_SIZE)
+        st = compile_size(d, height, width, &at, f);
+    if (st == ST_OK) {
+        d->sizes[at].users++;
+        d->sizes[at].used = ++*d->clock;
+        *ret = at;
+    }
+    pthread_mutex_unlock(d->lock);
+    return st;
+}
+
+static void give_size(const struct detector *d, int at)
+{
+    pthread_mutex_lock(d->lock);
+    d->sizes[at].users--;
+    pthread_mutex_unlock(d->lock);
+}
+
+static enum status check_options(const struct predict_options *o, int width, int height, struct fault *f)
+{
+    if (!(o->conf >= 0 && o->conf <= 1))
+        return fault_set(f, ST_INVALID, "conf", "must be between 0 and 1, got %g", (double)o->conf);
+    if (!(o->iou >= 0 && o->iou <= 1))
+        return fault_set(f, ST_INVALID, "iou", "must be between 0 and 1, got %g", (double)o->iou);
+    if (o->imgsz < 0 || o->imgsz > LIMIT_MODEL_INPUT_PX)
+        return fault_set(f, ST_INVALID, "imgsz", "must be between 0 and %d, got %d",
+                         LIMIT_MODEL_INPUT_PX, o->imgsz);
+    if (o->max_detections < 1 || o->max_detections > LIMIT_DETECTIONS)
+        return fault_set(f, ST_INVALID, "max_detections", "must be between 1 and %d, got %d",
+                         LIMIT_DETECTIONS, o->max_detections);
+    if (width < 1 || height < 1 || width > LIMIT_IMAGE_SIDE_PX || height > LIMIT_IMAGE_SIDE_PX)
+        return fault_set(f, ST_INVALID, "image", "has no usable size");
+    return ST_OK;
+}
+
+/* Raw output to detections in picture pixels. */
+static enum status finish(const struct head *h, const float *output, const struct letterbox *l,
+                          const struct predict_options *o, struct prediction *p, struct fault *f)
+{
+    const size_t most = (size_t)o->max_detections;
+    struct detection *d = calloc(h->n + 1, sizeof *d);
+    size_t n;
+
+    n = d ? head_candidates(h, output, o->conf, d) : 0;
+    if (!d || !detections_sort(d, n)) {
+        free(d);
+        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    }
+    n = n > CANDIDATES_MAX ? CANDIDATES_MAX : n;
+    n = h->kind == HEAD_ROWS ? (n < most ? n : most) : nms(d, n, o->iou, most);
+    for (size_t i = 0; i < n; i++)
+        letterbox_undo(l, &d[i]);
+    p->items = d;
+    p->n = n;
+    return ST_OK;
+}
+
+static enum status run(struct compiled *c, const uint8_t *rgb, const struct letterbox *l,
+                       const struct predict_options *o, struct prediction *ret, struct fault *f)
+{
+    struct prediction p = { 0 };
+    struct context *context = NULL;
+    double start = now_ms(), then;
+    enum status st = session_take(c->session, &context, f);
+
+    if (st != ST_OK)
+        return st;
+    if (!letterbox_draw(l, rgb, context_input(context, 0).data))
+        st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    then = now_ms();
+    p.preprocess_ms = then - start;
+    if (st == ST_OK)
+        st = context_run(context, f);
+    start = now_ms();
+    p.inference_ms = start - then;
+    if (st == ST_OK)
+        st = finish(&c->head, context_output(context, 0).data, l, o, &p, f);
+    p.postprocess_ms = now_ms() - start;
+    session_give(c->session, context);
+    if (st == ST_OK)
+        *ret = p;
+    return st;
+}
+
+enum status detector_run(const struct detector *d, const uint8_t *rgb, int width, int height,
+                         const struct predict_options *o, struct prediction *ret, struct fault *f)
+{
+    struct letterbox l;
+    enum status st;
+    int at;
+
+    if ((st = check_options(o, width, height, f)) != ST_OK ||
+        (st = take_size(d, o->imgsz, &at, f)) != ST_OK)
+        return st;
+    l = letterbox_fit(width, height, d->sizes[at].width, d->sizes[at].height);
+    st = run(&d->sizes[at], rgb, &l, o, ret, f);
+    give_size(d, at);
+    return st;
+}
+
+void prediction_free(struct prediction *p)
+{
+    free(p->items);
+    *p = (struct prediction){ 0 };
+}
