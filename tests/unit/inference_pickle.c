@@ -10,7 +10,7 @@ static struct pickle pickle;
 
 static const char record_bytes[64];
 static struct zip_record zip_records[] = {
-    {SLICE_LITERAL("a/data/0"), { record_bytes, 64 }}
+    {BYTES("a/data/0"), { record_bytes, 64 }}
 };
 static const struct zip zip = { zip_records, 1 };
 
@@ -153,7 +153,7 @@ TEST(known_calls_become_values)
 
 #define CASE(text, says)                                                                                \
     {                                                                                                   \
-        SLICE_LITERAL(text), says                                                                       \
+        BYTES(text), says                                                                               \
     }
 
 struct refusal {

@@ -17,6 +17,11 @@ static inline void put_number(struct buffer *b, uint64_t v, int width)
 
 #define PUT(b, literal) buffer_bytes((b), (literal), sizeof(literal) - 1) /* NULs included */
 
+#define BYTES(literal)                                                                                  \
+    {                                                                                                   \
+        (literal), sizeof(literal) - 1                                                                  \
+    } /* a slice, as an initializer */
+
 /* ZIP */
 
 struct record {
