@@ -26,9 +26,9 @@ struct cli_option {
 struct cli;
 
 struct command {
-    const char *words;     /* "user add" */
-    const char *arguments; /* "HANDLE", "[ID]", "" */
-    const char *help;      /* one line */
+    const char *words;    /* "user add" */
+    const char *argument; /* the one argument, as help shows it: "HANDLE"; NULL: none */
+    const char *help;     /* one line */
     struct cli_option options[CLI_OPTIONS];
     enum status (*run)(struct cli *c, struct fault *f);
 };
@@ -36,12 +36,11 @@ struct command {
 struct cli {
     const struct command *command;
     const char *values[CLI_OPTIONS]; /* of the command's options; "" for a switch; NULL: not given */
-    char **arguments;
-    int narguments;
-    bool json;           /* --json: data on stdout is JSON */
-    struct arena *arena; /* for the whole run */
-    struct db *db;       /* made by cli_db */
-    struct store *store; /* made by cli_store */
+    const char *argument;            /* NULL: the command has none */
+    bool json;                       /* --json: data on stdout is JSON */
+    struct arena *arena;             /* for the whole run */
+    struct db *db;                   /* made by cli_db */
+    struct store *store;             /* made by cli_store */
 };
 
 /* The value of an option of the command's row; NULL when it was not given. */

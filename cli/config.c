@@ -116,17 +116,36 @@ static enum status run_check(struct cli *c, struct fault *f)
 /* ---- secrets
  * --------------------------------------------------------------------------------------------------- */
 
+static void folder_of(const char *file, char ret[LIMIT_PATH_BYTES])
+{
+    const char *const slash = strrchr(file, '/');
+
+    if (slash && slash > file)
+        snprintf(ret, LIMIT_PATH_BYTES, "%.*s", (int)(slash - file), file);
+    else
+        snprintf(ret, LIMIT_PATH_BYTES, "%s", slash ? "/" : ".");
+}
+
 /* The folder that holds the file, for its owner alone; the one above is there. */
 static enum status make_folder(const char *file, struct fault *f)
 {
-    const char *const slash = strrchr(file, '/');
     char folder[LIMIT_PATH_BYTES];
 
-    if (!slash || slash == file)
-        return ST_OK;
-    snprintf(folder, sizeof folder, "%.*s", (int)(slash - file), file);
+    folder_of(file, folder);
     if (mkdir(folder, 0700) != 0 && errno != EEXIST)
         return fault_set(f, ST_INVALID, "secrets.signing_file", "%s: %s", folder, strerror(errno));
+    return ST_OK;
+}
+
+/* What root writes must stay readable for the service: the folder's owner is the file's. */
+static enum status give_to_owner(const char *file, struct fault *f)
+{
+    char folder[LIMIT_PATH_BYTES];
+    struct stat st;
+
+    folder_of(file, folder);
+    if (geteuid() == 0 && (stat(folder, &st) != 0 || chown(file, st.st_uid, st.st_gid) != 0))
+        return fault_set(f, ST_INVALID, "secrets.signing_file", "%s: %s", file, strerror(errno));
     return ST_OK;
 }
 
@@ -138,18 +157,32 @@ static enum status run_rotate(struct cli *c, struct fault *f)
 
     if (st == ST_OK)
         st = signer_rotate(file, weights_s > image_s ? weights_s : image_s, f);
+    if (st == ST_OK)
+        st = give_to_owner(file, f);
     (void)c;
     if (st == ST_OK)
         cli_say("a new secret signs URLs; the old ones verify for as long as a link may live");
     return st;
 }
 
+/* clang-format off */
 const struct command config_commands[] = {
-    {"config check",                               "", "read the settings and look at the folders", { { .name = NULL } }, run_check },
-    { "config show",
-     "", "print every setting with its help, as a settings file",
-     { { "origin", NULL, "say where each value comes from instead of the help", false } },
-     run_show },
-    { "secret rotate",                                   "", "make a new secret for signed URLs", { { .name = NULL } }, run_rotate },
-    { .words = NULL                              },
+    {
+        .words = "config check",
+        .help = "read the settings and look at the folders",
+        .run = run_check,
+    },
+    {
+        .words = "config show",
+        .help = "print every setting with its help, as a settings file",
+        .options = { { "origin", NULL, "say where each value comes from instead of the help", false } },
+        .run = run_show,
+    },
+    {
+        .words = "secret rotate",
+        .help = "make a new secret for signed URLs",
+        .run = run_rotate,
+    },
+    { .words = NULL },
 };
+/* clang-format on */

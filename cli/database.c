@@ -25,10 +25,14 @@ static enum status run_migrate(struct cli *c, struct fault *f)
     return ST_OK;
 }
 
+/* clang-format off */
 const struct command database_commands[] = {
-    {"migrate",
-     "", "bring the database up to date: roles, tables, functions",
-     { { "check", NULL, "change nothing; fail when something is pending", false } },
-     run_migrate },
-    { .words = NULL},
+    {
+        .words = "migrate",
+        .help = "bring the database up to date: roles, tables, functions",
+        .options = { { "check", NULL, "change nothing; fail when something is pending", false } },
+        .run = run_migrate,
+    },
+    { .words = NULL },
 };
+/* clang-format on */

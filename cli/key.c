@@ -8,6 +8,8 @@
 #include "domain/admin.h"
 #include "domain/operations.h"
 
+#define SCOPES "training, models, datasets, read, write, predict, admin"
+
 enum { SCOPES_MOST = 16 };
 
 static enum status check_scope(const char *name, struct fault *f)
@@ -15,8 +17,7 @@ static enum status check_scope(const char *name, struct fault *f)
     for (size_t i = 0; scope_names[i]; i++)
         if (strcmp(scope_names[i], name) == 0)
             return ST_OK;
-    return fault_set(f, ST_INVALID, "scopes",
-                     "\"%s\" is none of training, models, datasets, read, write, predict, admin", name);
+    return fault_set(f, ST_INVALID, "scopes", "\"%s\" is none of " SCOPES, name);
 }
 
 /* "read,write" as text[]; absent: NULL, which means all but admin. */
@@ -65,9 +66,9 @@ static enum status run_create(struct cli *c, struct fault *f)
     const char *const prefix = cli_option(c, "prefix");
     struct param params[5] = { p_text(cli_option(c, "user")), p_text(cli_option(c, "name")) };
     const struct db_call calls[] = {
-        {"SELECT domain.api_key_create(a, $2, $3, $4, $5) FROM domain.actor_of($1) AS a", params, 5                                                   },
+        {"SELECT domain.api_key_create(a, $2, $3, $4, $5) FROM domain.actor_of($1) AS a", params, 5},
         { "SELECT k.id, k.uuid FROM domain.api_key AS k WHERE k.id = "
-         "nullif(current_setting('fovea.row', true), '')::bigint",                                                                                NULL,                                0},
+          "nullif(current_setting('fovea.row', true), '')::bigint",              NULL,   0},
     };
     struct new_key key;
     struct db *db;
@@ -112,7 +113,7 @@ static enum status run_list(struct cli *c, struct fault *f)
 
 static enum status run_revoke(struct cli *c, struct fault *f)
 {
-    const struct param id = p_text(c->arguments[0]);
+    const struct param id = p_text(c->argument);
     const struct db_call call = {
         "SELECT domain.api_key_revoke(a, k.id) FROM domain.api_key AS k JOIN domain.account_list() AS u"
         " ON u.id = k.account_id CROSS JOIN LATERAL domain.actor_of(u.handle) AS a WHERE k.id = $1",
@@ -136,19 +137,29 @@ static enum status run_revoke(struct cli *c, struct fault *f)
     return st;
 }
 
+/* clang-format off */
 const struct command key_commands[] = {
-    {"key create",
-     "", "make an API key and print it, once",
-     { { "user", "HANDLE", "whose key", true },
-        { "name", "NAME", "what it is for", true },
-        { "scopes", "A,B",
-          "training, models, datasets, read, write, predict, admin (default: all but admin)", false },
-        { "prefix", "PREFIX", "how the key begins (default: the setting key_prefix)", false } },
-     run_create },
-    { "key list",
-     "", "show keys, without the keys themselves",
-     { { "user", "HANDLE", "only this user's", false } },
-     run_list },
-    { "key revoke",                            "ID", "make a key invalid at once", { { .name = NULL } }, run_revoke },
-    { .words = NULL                          },
+    {
+        .words = "key create",
+        .help = "make an API key and print it, once",
+        .options = { { "user", "HANDLE", "whose key", true },
+                     { "name", "NAME", "what it is for", true },
+                     { "scopes", "A,B", SCOPES " (default: all but admin)", false },
+                     { "prefix", "PREFIX", "how the key begins (default: the setting key_prefix)", false } },
+        .run = run_create,
+    },
+    {
+        .words = "key list",
+        .help = "show keys, without the keys themselves",
+        .options = { { "user", "HANDLE", "only this user's", false } },
+        .run = run_list,
+    },
+    {
+        .words = "key revoke",
+        .argument = "ID",
+        .help = "make a key invalid at once",
+        .run = run_revoke,
+    },
+    { .words = NULL },
 };
+/* clang-format on */

@@ -2,6 +2,7 @@
  * fovea: administration from the shell. Finds the command in the tables, reads its options, runs it, and
  * says how it went: data on stdout, talk on stderr, exit status by sysexits.h.
  */
+#include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,7 +74,7 @@ static void print_overview(void)
         for (const struct command *c = groups[g]; c->words; c++) {
             char left[64];
 
-            snprintf(left, sizeof left, "%s%s%s", c->words, *c->arguments ? " " : "", c->arguments);
+            snprintf(left, sizeof left, "%s %s", c->words, c->argument ? c->argument : "");
             printf("  %-22s %s\n", left, c->help);
         }
     print_globals();
@@ -84,8 +85,8 @@ static void print_overview(void)
 
 static void print_command(const struct command *c)
 {
-    printf("Usage: fovea %s%s%s [OPTIONS]\n\n%c%s.\n", c->words, *c->arguments ? " " : "", c->arguments,
-           c->help[0] - ('a' - 'A'), c->help + 1);
+    printf("Usage: fovea %s%s%s [OPTIONS]\n\n%c%s.\n", c->words, c->argument ? " " : "",
+           c->argument ? c->argument : "", toupper((unsigned char)c->help[0]), c->help + 1);
     if (c->options[0].name)
         printf("\nOptions:\n");
     for (size_t i = 0; i < CLI_OPTIONS && c->options[i].name; i++)
@@ -149,16 +150,16 @@ static const struct command *find_command(char **argv, int argc, int *ret_n)
     return NULL;
 }
 
-static enum status check_arguments(const struct cli *c, struct fault *f)
+static enum status check_given(struct cli *c, char **words, int n, struct fault *f)
 {
-    const char *const wanted = c->command->arguments;
-    const int most = *wanted != '\0', least = most && *wanted != '[';
+    const int wanted = c->command->argument != NULL;
 
-    if (c->narguments < least)
-        return fault_set(f, ST_INVALID, NULL, "%s needs %s", c->command->words, wanted);
-    if (c->narguments > most)
+    if (n < wanted)
+        return fault_set(f, ST_INVALID, NULL, "%s needs %s", c->command->words, c->command->argument);
+    if (n > wanted)
         return fault_set(f, ST_INVALID, NULL, "%s does not expect \"%s\"", c->command->words,
-                         c->arguments[most]);
+                         words[wanted]);
+    c->argument = wanted ? words[0] : NULL;
     for (size_t i = 0; i < CLI_OPTIONS && c->command->options[i].name; i++)
         if (c->command->options[i].required && !c->values[i])
             return fault_set(f, ST_INVALID, NULL, "%s needs --%s", c->command->words,
@@ -195,9 +196,7 @@ static enum status read_line(struct invocation *v, int argc, char **argv, struct
         else if (!take_global(v, code, optarg, f))
             return ST_INVALID;
     }
-    v->cli.arguments = argv + optind;
-    v->cli.narguments = argc - optind;
-    return v->help || v->version ? ST_OK : check_arguments(&v->cli, f);
+    return v->help || v->version ? ST_OK : check_given(&v->cli, argv + optind, argc - optind, f);
 }
 
 /* ---- running

@@ -92,15 +92,21 @@ static enum status run_check(struct cli *c, struct fault *f)
     return ST_OK;
 }
 
+/* clang-format off */
 const struct command media_commands[] = {
-    {"gc",
-     "", "remove files that nothing refers to",
-     { { "dry-run", NULL, "only say what would be removed", false },
-        { "grace", "SECONDS", "leave what is younger than this (default 3600)", false } },
-     run_gc },
-    { "check",
-     "", "compare files with rows, and counters with a recount",
-     { { "deep", NULL, "read every file and compare its hash", false } },
-     run_check },
-    { .words = NULL                                },
+    {
+        .words = "gc",
+        .help = "remove files that nothing refers to",
+        .options = { { "dry-run", NULL, "only say what would be removed", false },
+                     { "grace", "SECONDS", "leave what is younger than this (default 3600)", false } },
+        .run = run_gc,
+    },
+    {
+        .words = "check",
+        .help = "compare files with rows, and counters with a recount",
+        .options = { { "deep", NULL, "read every file and compare its hash", false } },
+        .run = run_check,
+    },
+    { .words = NULL },
 };
+/* clang-format on */

@@ -216,7 +216,7 @@ static enum status run_import(struct cli *c, struct fault *f)
     struct source src = { .bytes = NULL };
     enum status st;
 
-    if ((st = source_open(c->arguments[0], &src, f)) != ST_OK)
+    if ((st = source_open(c->argument, &src, f)) != ST_OK)
         return st;
     if ((st = model_card_read(src.bytes, src.n, &card, f)) == ST_OK)
         st = import(c, &src, card, f);
@@ -225,12 +225,17 @@ static enum status run_import(struct cli *c, struct fault *f)
     return st;
 }
 
+/* clang-format off */
 const struct command model_commands[] = {
-    {"model import",
-     "FILE", "store a weights file (.onnx, .pt) as a model",
-     { { "user", "HANDLE", "whose model", true },
-        { "project", "NAME", "project by name or slug; made when absent (default \"Models\")", false },
-        { "name", "NAME", "name of the model (default: that of the file)", false } },
-     run_import },
-    { .words = NULL},
+    {
+        .words = "model import",
+        .argument = "FILE",
+        .help = "store a weights file (.onnx, .pt) as a model",
+        .options = { { "user", "HANDLE", "whose model", true },
+                     { "project", "NAME", "by name or slug; made when absent (default \"Models\")", false },
+                     { "name", "NAME", "name of the model (default: that of the file)", false } },
+        .run = run_import,
+    },
+    { .words = NULL },
 };
+/* clang-format on */

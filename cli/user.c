@@ -23,7 +23,7 @@ static enum status run_list(struct cli *c, struct fault *f)
 
 static enum status run_add(struct cli *c, struct fault *f)
 {
-    const struct param params[] = { p_text(c->arguments[0]), p_text(cli_option(c, "email")),
+    const struct param params[] = { p_text(c->argument), p_text(cli_option(c, "email")),
                                     p_text(cli_option(c, "name")), p_text(cli_option(c, "plan")),
                                     p_bool(cli_option(c, "admin") != NULL) };
     const struct db_call calls[] = {
@@ -56,8 +56,7 @@ static enum status read_switch(const struct cli *c, const char *name, struct par
 
 static enum status run_set(struct cli *c, struct fault *f)
 {
-    const struct param handle = p_text(c->arguments[0]),
-                       plan[] = { handle, p_text(cli_option(c, "plan")) };
+    const struct param handle = p_text(c->argument), plan[] = { handle, p_text(cli_option(c, "plan")) };
     struct param state[] = { handle, p_null(), p_null() };
     struct db_call calls[3];
     struct db *db;
@@ -84,22 +83,34 @@ static enum status run_set(struct cli *c, struct fault *f)
     return st;
 }
 
-#define PLAN "free, pro or enterprise"
+#define PLANS "free, pro or enterprise"
 
+/* clang-format off */
 const struct command user_commands[] = {
-    {"user add",
-     "HANDLE", "make an account and its organization",
-     { { "email", "EMAIL", "address, unique on this site", true },
-        { "name", "NAME", "name that others see", true },
-        { "plan", "PLAN", PLAN " (default)", false },
-        { "admin", NULL, "may administer the site", false } },
-     run_add },
-    { "user set",
-     "HANDLE", "change an account",
-     { { "plan", "PLAN", PLAN, false },
-        { "suspended", "YES|NO", "refuse all requests of its keys", false },
-        { "admin", "YES|NO", "may administer the site", false } },
-     run_set },
-    { "user list",                                 "", "show all accounts", { { .name = NULL } }, run_list },
-    { .words = NULL                            },
+    {
+        .words = "user add",
+        .argument = "HANDLE",
+        .help = "make an account and its organization",
+        .options = { { "email", "EMAIL", "address, unique on this site", true },
+                     { "name", "NAME", "name that others see", true },
+                     { "plan", "PLAN", PLANS " (default)", false },
+                     { "admin", NULL, "may administer the site", false } },
+        .run = run_add,
+    },
+    {
+        .words = "user set",
+        .argument = "HANDLE",
+        .help = "change an account",
+        .options = { { "plan", "PLAN", PLANS, false },
+                     { "suspended", "YES|NO", "refuse all requests of its keys", false },
+                     { "admin", "YES|NO", "may administer the site", false } },
+        .run = run_set,
+    },
+    {
+        .words = "user list",
+        .help = "show all accounts",
+        .run = run_list,
+    },
+    { .words = NULL },
 };
+/* clang-format on */

@@ -39,6 +39,18 @@ void worker_alive(struct worker *w)
 /* ---- waiting
  * --------------------------------------------------------------------------------------------------- */
 
+static bool take_notices(PGconn *conn)
+{
+    PGnotify *n;
+    bool any = false;
+
+    while (conn && (n = PQnotifies(conn))) {
+        PQfreemem(n);
+        any = true;
+    }
+    return any;
+}
+
 /* Stop signals are held back between the look at `stopping` and the wait, so that none slips through. */
 static void wait_for_work(struct worker *w, int64_t ms)
 {
@@ -47,8 +59,9 @@ static void wait_for_work(struct worker *w, int64_t ms)
     sigset_t stop_signals, before;
     struct timespec limit;
     int ready = 0;
-    PGnotify *n;
 
+    if (take_notices(conn)) /* came with the last answer: the socket is silent about it */
+        return;
     if (w->watchdog_ms && ms > w->watchdog_ms / 2)
         ms = w->watchdog_ms / 2;
     limit = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
@@ -60,8 +73,7 @@ static void wait_for_work(struct worker *w, int64_t ms)
         ready = ppoll(&fd, 1, &limit, &before);
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (ready > 0 && PQconsumeInput(conn)) /* a broken connection is found by the next statement */
-        while ((n = PQnotifies(conn)))
-            PQfreemem(n);
+        (void)take_notices(conn);
 }
 
 /* Connects when need be, and listens on each new connection. */
