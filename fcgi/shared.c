@@ -27,8 +27,10 @@ enum status shared_map(const char *path, uint64_t magic, size_t size, void **ret
         goto out;
     p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 out:
-    if (fd >= 0)
+    if (fd >= 0) {
+        flock(fd, LOCK_UN); /* the mapping keeps the open file, and with it the lock, alive */
         close(fd);
+    }
     if (p == MAP_FAILED)
         return fault_set(f, ST_UNAVAILABLE, NULL, "cannot map the shared file %.120s", path);
     *ret = p;

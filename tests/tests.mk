@@ -9,19 +9,29 @@ FUZZ_SRC  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SRC))
 REPLAY_BIN := $(patsubst %,$(B)/replay/%,$(FUZZ_NAMES))
 
-# The libraries in link order: upper modules first. A test of module M links everything; --as-needed and static
-# archives keep only what it uses.
-TEST_LIBS := $(call lib,$(filter-out worker cli,$(filter $(foreach m,$(MODULES),$(if $(SRC_$(m)),$(m))),handlers fcgi domain inference media base)))
+# What a test of each module links: the module and what it stands on. Archives give only what is used.
+TEST_LIBS_base := base
+TEST_LIBS_media := media base
+TEST_LIBS_inference := inference media base
+TEST_LIBS_domain := domain media base
+TEST_LIBS_fcgi := fcgi domain media base
+TEST_LIBS_handlers := handlers fcgi domain inference media base
+TEST_LIBS_cli := cli domain inference media base
+TEST_LIBS_models := inference media base
+TEST_LIBS_all := fcgi domain inference media base
 
-$(B)/unit/%: tests/unit/%.c tests/unit/test.h $(TEST_LIBS)
-	@mkdir -p $(@D)
-	@echo "  TEST  $<"
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-prototypes $(LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LDLIBS)
-
-$(B)/models/%: tests/models/%.c tests/unit/test.h $(TEST_LIBS)
-	@mkdir -p $(@D)
-	@echo "  TEST  $<"
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-prototypes $(LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LDLIBS)
+# $(1) source, $(2) program, $(3) libraries
+define test_rule
+$(2): $(1) tests/unit/test.h $(call lib,$(3))
+	@mkdir -p $$(@D)
+	@echo "  TEST  $$<"
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -Wno-missing-prototypes $$(LDFLAGS) -o $$@ $$< \
+	    -Wl,--start-group $(call lib,$(3)) -Wl,--end-group $$(LDLIBS)
+endef
+module_of = $(firstword $(subst _, ,$(notdir $(1))))
+$(foreach t,$(UNIT_SRC),$(eval $(call test_rule,$(t),$(patsubst tests/unit/%.c,$(B)/unit/%,$(t)),$(TEST_LIBS_$(call module_of,$(t))))))
+$(foreach t,$(MODEL_SRC),$(eval $(call test_rule,$(t),$(patsubst tests/models/%.c,$(B)/models/%,$(t)),$(TEST_LIBS_models))))
+TEST_LIBS := $(call lib,$(TEST_LIBS_all))
 
 # A fuzz target defines LLVMFuzzerTestOneInput. `make test` replays its corpus with a plain driver; `make fuzz`
 # builds it with clang's libFuzzer.

@@ -1,0 +1,40 @@
+/* Times as PostgreSQL prints them, in the styles of the dialects. */
+#include "base/rows.h"
+#include "tests/unit/test.h"
+
+static const char *spelled(const char *text, struct json_style style)
+{
+    static struct buffer b;
+
+    buffer_clear(&b);
+    json_write_time(&b, text, &style);
+    return buffer_terminate(&b);
+}
+
+TEST(a_time_is_cut_to_the_digits_of_the_dialect)
+{
+    CHECK_STR(spelled("2026-11-21 22:55:57.123456+00", (struct json_style){ 0 }), "\"2026-11-21T22:55:57Z\"");
+    CHECK_STR(spelled("2026-11-21 22:55:57.123456+00", (struct json_style){ .time_digits = 3 }),
+              "\"2026-11-21T22:55:57.123Z\"");
+    CHECK_STR(spelled("2026-11-21 22:55:57.1+00", (struct json_style){ .time_digits = 6, .time_offset = true }),
+              "\"2026-11-21T22:55:57.100000+00:00\"");
+    CHECK_STR(spelled("2026-11-21 22:55:57+00", (struct json_style){ .time_digits = 3 }),
+              "\"2026-11-21T22:55:57.000Z\"");
+}
+
+TEST(what_is_no_such_time_is_printed_as_text)
+{
+    CHECK_STR(spelled("infinity", (struct json_style){ 0 }), "\"infinity\"");
+}
+
+TEST(a_time_becomes_microseconds)
+{
+    int64_t us;
+
+    REQUIRE(time_parse_us("1970-01-02 00:00:01.000002+00", &us));
+    CHECK_I64(us, INT64_C(86401000002));
+    REQUIRE(time_parse_us("2026-11-21 22:55:57.1+00", &us));
+    CHECK_I64(us % 1000000, 100000);
+    CHECK(!time_parse_us("2026-11-21 22:55:57+02", &us));
+    CHECK(!time_parse_us("soon", &us));
+}
