@@ -155,6 +155,11 @@ static const struct literal *literal_of_names(const struct pt_value *names, stru
     return l;
 }
 
+static enum status refuse_names(struct fault *f)
+{
+    return fault_set(f, ST_TOO_LARGE, "model", "the class names need more memory than is allowed");
+}
+
 /* Names from the model, or class0 ... as many as it says it has. */
 static enum status find_names(const struct pt_value *model, struct arena *a, char ***ret, size_t *ret_n,
                               struct fault *f)
@@ -162,8 +167,11 @@ static enum status find_names(const struct pt_value *model, struct arena *a, cha
     const struct pt_value *names = pt_attribute(model, "names");
     int64_t n = 0;
 
-    if (names)
-        return literal_names(literal_of_names(names, a), a, ret, ret_n, f);
+    if (names) {
+        const struct literal *l = literal_of_names(names, a);
+
+        return arena_failed(a) ? refuse_names(f) : literal_names(l, a, ret, ret_n, f);
+    }
     if (!pt_int(pt_attribute(model, "nc"), &n) && !pt_int(pt_get(pt_attribute(model, "yaml"), "nc"), &n))
         n = 0;
     if (n < 0 || n > LIMIT_MODEL_CLASSES)

@@ -90,6 +90,7 @@ TEST(texts_and_containers_are_read)
     REQUIRE(v && v->kind == PT_DICT);
     CHECK((w = pt_get(v, "a")) && w->integer == 3);
     CHECK(pt_get(v, "c") == NULL && pt_get(w, "a") == NULL && pt_get(NULL, "a") == NULL);
+    CHECK(LOAD("(0(K\0011K\7.", &v) == ST_OK && v->integer == 7); /* POP takes a mark, too; POP_MARK */
     CHECK(LOAD("\x8f(K\1K\2\x90.", &v) == ST_OK && v->kind == PT_SET && v->items.n == 2);
     CHECK(LOAD("(K\1K\2\x91.", &v) == ST_OK && v->kind == PT_SET && v->items.n == 2);
     CHECK(LOAD("C\2\0\xff.", &v) == ST_OK && v->kind == PT_BYTES && v->text.n == 2);
@@ -117,6 +118,9 @@ TEST(known_calls_become_values)
           v->kind == PT_DICT);
     CHECK(LOAD("c__builtin__\nset\n](K\1K\2e\x85R.", &v) == ST_OK && v->kind == PT_SET &&
           v->items.n == 2);
+    CHECK(LOAD("ccollections\ndeque\n](K\1e\x85RK\2a.", &v) == ST_OK && v->kind == PT_LIST &&
+          v->items.n == 2);
+    CHECK(LOAD("cpathlib._local\nPosixPath\n(X\1\0\0\0atR.", &v) == ST_OK && pt_is_text(v, "a"));
     CHECK(LOAD("ctorch\nSize\n](K\1K\2e\x85R.", &v) == ST_OK && v->kind == PT_TUPLE && v->items.n == 2);
     CHECK(LOAD("c_codecs\nencode\n(X\4\0\0\0\xc3\xbf"
                "a\0X\6\0\0\0latin1tR.",
@@ -149,6 +153,48 @@ TEST(known_calls_become_values)
     CHECK(v && pt_attribute(v, "a") && pt_attribute(v, "b"));
     CHECK(LOAD("c__builtin__\ngetattr\n(cmodels.yolo\nDetect\nX\7\0\0\0forwardtR.", &v) == ST_OK &&
           v->kind == PT_OBJECT);
+}
+
+TEST(numbers_of_numpy_are_decoded)
+{
+    static const struct {
+        struct slice text;
+        enum pt_kind kind;
+        double want;
+    } cases[] = {
+        {BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'f4'\ntRC\4\0\0\0\x3ftR."),          PT_FLOAT,
+         0.5                                                                                                        },
+        { BYTES("cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n(S'i8'"
+                "\ntRC\x08\xfe\xff\xff\xff\xff\xff\xff\xfftR."),
+         PT_INT,                                                                                                  -2},
+        { BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'i4'\ntRC\4\xfe\xff\xff\xfftR."),
+         PT_INT,                                                                                                  -2},
+        { BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'b1'\ntRC\1\1tR."),                 PT_BOOL,   1 },
+        { BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'f8'\ntRC\4\0\0\0\0tR."),           PT_OBJECT,
+         0                                                                                                          },
+        { BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'O8'\ntRC\x08\0\0\0\0\0\0\0\0tR."),
+         PT_OBJECT,                                                                                               0 },
+        { BYTES("cnumpy.core.multiarray\nscalar\n(NNtR."),                                             PT_OBJECT, 0 },
+        { BYTES("cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\0tC\1btR(K\1("
+                "K\1tcnumpy\ndtype\n(S'u1'\n"
+                "tR\x89"
+                "C\1\7tb."),
+         PT_OBJECT,                                                                                               0 },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct pt_value *v;
+        double got = 0;
+
+        if (load(cases[i].text, &v) != ST_OK || v->kind != cases[i].kind) {
+            TEST_FAIL_("case %zu: %s", i, fault.detail);
+            continue;
+        }
+        got = v->kind == PT_FLOAT ? v->real
+              : v->kind == PT_INT ? (double)v->integer
+                                  : v->kind == PT_BOOL;
+        CHECK_NEAR(got, cases[i].want, 0);
+    }
 }
 
 #define CASE(text, says)                                                                                \
@@ -419,6 +465,25 @@ TEST(depth_and_memory_are_limited)
     buffer_free(&b);
 }
 
+TEST(tensors_of_subclasses_are_rebuilt_by_the_function_they_name)
+{
+    static const struct view view = { "HalfStorage", "0", 32, 0, 1, { 32 }, { 1 } };
+    struct buffer b = { 0 };
+    const struct pt_value *v;
+
+    put_global(&b, "torch._tensor", "_rebuild_from_type_v2");
+    buffer_char(&b, '(');
+    put_global(&b, "torch._utils", "_rebuild_parameter");
+    put_global(&b, "torch.nn.parameter", "Parameter");
+    buffer_char(&b, '(');
+    put_tensor(&b, &view);
+    PUT(&b, "\x88}t}tR.");
+    CHECK(load((struct slice){ b.p, b.n }, &v) == ST_OK);
+    REQUIRE(v && v->kind == PT_TENSOR);
+    CHECK(v->tensor->parameter && v->tensor->dtype == PT_F16 && v->tensor->count == 32);
+    buffer_free(&b);
+}
+
 /* A real pickle's every prefix ends too early, and says so. */
 TEST(every_truncation_is_refused)
 {
@@ -436,5 +501,43 @@ TEST(every_truncation_is_refused)
         if (load((struct slice){ b.p, n }, &v) == ST_OK || v || !fault.detail[0])
             TEST_FAIL_("accepted at %zu of %zu bytes", n, b.n);
     CHECK(load((struct slice){ b.p, b.n }, &v) == ST_OK);
+    buffer_free(&b);
+}
+
+/* Whatever the limit of memory is, running into it is said, and nothing else happens. */
+TEST(any_limit_of_memory_is_reported)
+{
+    static const struct view view = {
+        "FloatStorage", "0", 16, 0, 2, {4,  4},
+             { 4, 1}
+    };
+    struct buffer b = { 0 };
+    const struct pt_value *v = NULL;
+    enum status st = ST_TOO_LARGE;
+    size_t cap, failures = 0;
+
+    buffer_text(&b, "(lp0\nS'x'\naVy\na");
+    put_tensor(&b, &view);
+    PUT(&b, "acmodels.yolo\nModel\n)\x81}X\1\0\0\0aK\1sbacpathlib\nPath\n(S'a'\ntRac_codecs\nencode\n(S'"
+            "a'\ntRa"
+            "ccollections\nOrderedDict\n(](](K\1K\2eetRac__builtin__\nset\n](K\1K\2e\x85Racevil\nX\na.");
+    for (cap = 0; st != ST_OK && cap < (size_t)1 << 20; cap += 16) {
+        arena_free(arena);
+        arena = arena_create(cap);
+        fault = FAULT_INIT;
+        pickle = (struct pickle){
+            .text = {b.p, b.n},
+            .arena = arena,
+            .zip = &zip,
+            .prefix = SLICE_LITERAL("a/data/"),
+            .fault = &fault
+        };
+        st = pickle_read(&pickle, &v);
+        failures += st == ST_TOO_LARGE && fault.detail[0];
+        if (st != ST_OK && st != ST_TOO_LARGE)
+            TEST_FAIL_("%zu bytes: %s", cap, fault.detail);
+    }
+    CHECK(st == ST_OK);
+    CHECK_SIZE(failures, cap / 16 - 1);
     buffer_free(&b);
 }

@@ -131,6 +131,83 @@ TEST(a_card_tells_what_the_checkpoint_says)
     model_card_free(c);
 }
 
+/* A model of an unusual class, settings in a namespace, and no names. */
+TEST(a_card_takes_what_there_is)
+{
+    static const struct {
+        struct slice attributes; /* of the model, behind its modules */
+        bool known;
+        enum model_task task;
+        int height, width, nclasses;
+        const char *architecture;
+    } cases[] = {
+        {BYTES("X\2\0\0\0ncK\3X\4\0\0\0taskX\4\0\0\0poseX\4\0\0\0argsctypes\nSimpleNamespace\n)R}"
+                "X\5\0\0\0imgsz](M\x40\1"
+                "M\x80\2esb"),
+         true,  TASK_POSE,   320, 640, 3, ""       },
+        { BYTES("X\4\0\0\0taskX\5\0\0\0otherX\4\0\0\0yaml}(X\2\0\0\0ncK\1X\x09\0\0\0yaml_"
+                "fileX\x0d\0\0\0d\\yolov8x.yml"
+                "X\5\0\0\0scaleX\1\0\0\0xu"),
+         false, TASK_DETECT, 0,   0,   1, "yolov8x"},
+        { BYTES("X\4\0\0\0args}X\5\0\0\0imgszJ\0\0\0\x80sX\x09\0\0\0yaml_fileX\4\0\0\0yoloX\4\0\0\0yaml}"
+                "X\5\0\0\0scale"
+                "X\1\0\0\0ls"),
+         false, TASK_DETECT, 0,   0,   0, "yolol"  },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer b = { 0 };
+        struct model_card *c;
+
+        put_module(&b, "models.own", "Network", false);
+        buffer_char(&b, '}');
+        buffer_bytes(&b, cases[i].attributes.p, cases[i].attributes.n);
+        buffer_text(&b, "ub.");
+        if (read_pickle(&b, &c) != ST_OK)
+            TEST_FAIL_("case %zu: %s", i, fault.detail);
+        buffer_free(&b);
+        REQUIRE(c != NULL);
+        CHECK(c->task_known == cases[i].known && c->task == cases[i].task);
+        CHECK_I64(c->input_height, cases[i].height);
+        CHECK_I64(c->input_width, cases[i].width);
+        CHECK_I64(c->nclasses, cases[i].nclasses);
+        CHECK_STR(c->architecture, cases[i].architecture);
+        model_card_free(c);
+    }
+}
+
+TEST(impossible_class_names_are_refused)
+{
+    static const struct {
+        struct slice attributes;
+        enum status want;
+    } cases[] = {
+        {BYTES("X\5\0\0\0namesK\1"),                            ST_INVALID  },
+        { BYTES("X\5\0\0\0names}NX\1\0\0\0as"),                 ST_INVALID  },
+        { BYTES("X\5\0\0\0names](K\1e"),                        ST_INVALID  },
+        { BYTES("X\5\0\0\0names](X\2\0\0\0a\ne"),               ST_INVALID  },
+        { BYTES("X\5\0\0\0names](X\1\0\0\0\xff"
+                "e"),
+         ST_INVALID                                                         },
+        { BYTES("X\5\0\0\0names}J\xff\xff\xff\x7fX\1\0\0\0as"), ST_TOO_LARGE},
+        { BYTES("X\2\0\0\0ncJ\xff\xff\xff\x7f"),                ST_TOO_LARGE},
+        { BYTES("X\2\0\0\0ncJ\xff\xff\xff\xff"),                ST_TOO_LARGE},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer b = { 0 };
+        struct model_card *c;
+
+        put_module(&b, "models.yolo", "Model", false);
+        buffer_char(&b, '}');
+        buffer_bytes(&b, cases[i].attributes.p, cases[i].attributes.n);
+        buffer_text(&b, "ub.");
+        if (read_pickle(&b, &c) != cases[i].want || c)
+            TEST_FAIL_("case %zu: %s", i, fault.detail);
+        buffer_free(&b);
+    }
+}
+
 TEST(every_truncation_is_refused)
 {
     struct buffer b = { 0 }, file = { 0 };
