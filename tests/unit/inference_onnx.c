@@ -1,4 +1,5 @@
-/* What the ONNX reader, the verifier and shape inference say to files that are wrong, large or foreign. */
+/* What the ONNX reader, the verifier and shape inference say to files that are wrong, large or foreign.
+ */
 #include "tests/unit/test.h"
 
 #include <sys/resource.h>
@@ -39,10 +40,10 @@ static struct buffer graph_with_input(void)
     return g;
 }
 
-#define CHECK_MENTIONS(detail, word)                                                                         \
-    do {                                                                                                     \
-        if (!strstr(detail, word))                                                                           \
-            TEST_FAIL_("\"%s\" does not mention \"%s\"", detail, word);                                      \
+#define CHECK_MENTIONS(detail, word)                                                                    \
+    do {                                                                                                \
+        if (!strstr(detail, word))                                                                      \
+            TEST_FAIL_("\"%s\" does not mention \"%s\"", detail, word);                                 \
     } while (0)
 
 TEST(a_small_graph_is_read_and_its_shapes_are_inferred)
@@ -60,7 +61,8 @@ TEST(a_small_graph_is_read_and_its_shapes_are_inferred)
     CHECK_STR(model_note(model, "task"), "detect");
     CHECK(model_note(model, "names") == NULL);
     REQUIRE(graph_verify(model->graph, &f) == ST_OK && graph_infer(model->graph, &f) == ST_OK);
-    CHECK_STR(value_shape_text(&model->graph->tensors[model->graph->outputs[0]].v, shape, sizeof shape), "1x192");
+    CHECK_STR(value_shape_text(&model->graph->tensors[model->graph->outputs[0]].v, shape, sizeof shape),
+              "1x192");
     model_free(model);
     buffer_free(&m);
 }
@@ -146,7 +148,8 @@ TEST(a_cycle_is_refused)
 
 TEST(a_tensor_made_twice_or_by_nobody_is_refused)
 {
-    struct buffer twice = graph_with_input(), nobody = graph_with_input(), over_input = graph_with_input();
+    struct buffer twice = graph_with_input(), nobody = graph_with_input(),
+                  over_input = graph_with_input();
     char detail[200];
 
     onnx_node(&twice, "Relu", "x", "y", NULL);
@@ -162,7 +165,8 @@ TEST(a_tensor_made_twice_or_by_nobody_is_refused)
 
 TEST(wrong_arity_and_attribute_types_are_refused)
 {
-    struct buffer none = graph_with_input(), omitted = graph_with_input(), kind = graph_with_input(), a = { 0 };
+    struct buffer none = graph_with_input(), omitted = graph_with_input(), kind = graph_with_input(),
+                  a = { 0 };
     char detail[200];
 
     onnx_node(&none, "Conv", "x", "y", NULL);
@@ -220,8 +224,11 @@ TEST(raw_data_of_the_wrong_length_is_refused)
 TEST(dimensions_that_overflow_are_refused)
 {
     static const int64_t cases[][4] = {
-        { INT64_MAX, INT64_MAX, 1, 1 }, { 1LL << 32, 1LL << 32, 1, 1 }, { 0, INT64_MAX, INT64_MAX, 2 },
-        { -1, 1, 1, 1 },                { 1LL << 31, 2, 1, 1 },
+        {INT64_MAX,  INT64_MAX, 1,         1},
+        { 1LL << 32, 1LL << 32, 1,         1},
+        { 0,         INT64_MAX, INT64_MAX, 2},
+        { -1,        1,         1,         1},
+        { 1LL << 31, 2,         1,         1},
     };
     char detail[200];
 
@@ -261,7 +268,8 @@ TEST(external_data_is_refused_in_initializers_and_attributes)
 
 TEST(sparse_initializers_and_nested_graphs_are_refused)
 {
-    struct buffer sparse = graph_with_input(), nested = graph_with_input(), a = { 0 }, attributes = { 0 };
+    struct buffer sparse = graph_with_input(), nested = graph_with_input(), a = { 0 },
+                  attributes = { 0 };
     char detail[200];
 
     pb_text(&sparse, 15, "");
@@ -345,7 +353,8 @@ TEST(many_empty_messages_do_not_cost_more_than_the_budget)
 
 TEST(bytes_that_are_not_onnx_are_refused)
 {
-    static const char *const files[] = { "", "x", "hello, this is a text file", "\x08\x08", "\x3a\xff\xff\xff\xff\x0f" };
+    static const char *const files[] = { "", "x", "hello, this is a text file", "\x08\x08",
+                                         "\x3a\xff\xff\xff\xff\x0f" };
     struct fault f = FAULT_INIT;
     struct model_card *c = NULL;
 
@@ -383,7 +392,8 @@ TEST(half_floats_and_typed_fields_are_widened)
 {
     static const uint16_t halves[] = { 0x3c00, 0xc000, 0x0001, 0x7c00 };
     const int64_t dims[] = { 4 };
-    struct buffer g = graph_with_input(), h = onnx_tensor("h", 10, 1, dims, halves, sizeof halves), typed = { 0 }, m;
+    struct buffer g = graph_with_input(), h = onnx_tensor("h", 10, 1, dims, halves, sizeof halves),
+                  typed = { 0 }, m;
     struct fault f = FAULT_INIT;
     struct model *model = NULL;
 

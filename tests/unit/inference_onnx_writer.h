@@ -1,6 +1,7 @@
 /*
- * Writes small ONNX files for tests, field by field, right or wrong as the test wants. Field numbers are those of
- * the public format. Nodes take their inputs and outputs as words ("x w -": "-" is an omitted one).
+ * Writes small ONNX files for tests, field by field, right or wrong as the test wants. Field numbers are
+ * those of the public format. Nodes take their inputs and outputs as words ("x w -": "-" is an omitted
+ * one).
  */
 #ifndef TESTS_UNIT_INFERENCE_ONNX_WRITER_H
 #define TESTS_UNIT_INFERENCE_ONNX_WRITER_H
@@ -50,8 +51,8 @@ static inline void pb_float(struct buffer *b, int field, float x)
 enum { ONNX_FLOAT = 1, ONNX_INT64 = 7, ONNX_BOOL = 9 };
 
 /* TensorProto with raw_data. */
-static inline struct buffer onnx_tensor(const char *name, int type, int rank, const int64_t dims[], const void *raw,
-                                        size_t bytes)
+static inline struct buffer onnx_tensor(const char *name, int type, int rank, const int64_t dims[],
+                                        const void *raw, size_t bytes)
 {
     struct buffer t = { 0 };
 
@@ -63,7 +64,8 @@ static inline struct buffer onnx_tensor(const char *name, int type, int rank, co
     return t;
 }
 
-static inline void onnx_floats(struct buffer *graph, const char *name, int rank, const int64_t dims[], const float *x)
+static inline void onnx_floats(struct buffer *graph, const char *name, int rank, const int64_t dims[],
+                               const float *x)
 {
     struct buffer t;
     size_t n = 1;
@@ -118,7 +120,8 @@ static inline void onnx_output(struct buffer *graph, const char *name)
 }
 
 /* Attributes are collected in a buffer that onnx_node takes over. */
-static inline void onnx_attribute(struct buffer *attributes, struct buffer *a, const char *name, int type)
+static inline void onnx_attribute(struct buffer *attributes, struct buffer *a, const char *name,
+                                  int type)
 {
     pb_text(a, 1, name);
     pb_int(a, 20, type);
@@ -149,7 +152,8 @@ static inline void onnx_text_attribute(struct buffer *attributes, const char *na
     onnx_attribute(attributes, &a, name, 3);
 }
 
-static inline void onnx_ints_attribute(struct buffer *attributes, const char *name, size_t n, const int64_t x[])
+static inline void onnx_ints_attribute(struct buffer *attributes, const char *name, size_t n,
+                                       const int64_t x[])
 {
     struct buffer a = { 0 };
 
@@ -167,8 +171,8 @@ static inline void onnx_words(struct buffer *node, int field, const char *words)
     }
 }
 
-static inline void onnx_node(struct buffer *graph, const char *type, const char *inputs, const char *outputs,
-                             struct buffer *attributes)
+static inline void onnx_node(struct buffer *graph, const char *type, const char *inputs,
+                             const char *outputs, struct buffer *attributes)
 {
     struct buffer n = { 0 };
 

@@ -1,0 +1,313 @@
+/*
+ * Real and generated YOLO files against PyTorch's float32 outputs, and the two pictures that YOLO users
+ * know. Fixtures: see their README; absent, the tests skip.
+ */
+#include "tests/unit/test.h"
+
+#include "inference/detector.h"
+#include "inference/graph/passes.h"
+#include "inference/letterbox.h"
+#include "inference/model/model.h"
+#include "inference/plan/context.h"
+#include "inference/post/nms.h"
+#include "media/image.h"
+
+struct file {
+    char *bytes;
+    size_t n;
+};
+
+static bool load(const char *name, struct file *ret)
+{
+    char path[512];
+    FILE *f;
+    long n;
+
+    snprintf(path, sizeof path, "%s/%s", test_fixtures(), name);
+    if (!(f = fopen(path, "rb")))
+        return false;
+    fseek(f, 0, SEEK_END);
+    n = ftell(f);
+    rewind(f);
+    ret->bytes = malloc((size_t)n + 1);
+    ret->n = fread(ret->bytes, 1, (size_t)n, f);
+    fclose(f);
+    return ret->n == (size_t)n;
+}
+
+/* The float32 numbers of a .npy file of version 1: behind a header whose length stands at byte 8. */
+static float *load_npy(const char *name, size_t count)
+{
+    struct file f = { 0 };
+    float *x = malloc(count * sizeof *x);
+    size_t header;
+
+    if (!x || !load(name, &f) || f.n < 10)
+        return NULL;
+    header = 10u + (uint8_t)f.bytes[8] + 256u * (uint8_t)f.bytes[9];
+    if (f.n != header + count * sizeof *x)
+        return NULL;
+    memcpy(x, f.bytes + header, count * sizeof *x);
+    free(f.bytes);
+    return x;
+}
+
+static struct graph *open_graph(const char *name, struct model **ret_model)
+{
+    struct fault f = FAULT_INIT;
+    struct file file = { 0 };
+
+    if (!load(name, &file) || onnx_read(file.bytes, file.n, ret_model, &f) != ST_OK ||
+        graph_verify((*ret_model)->graph, &f) != ST_OK ||
+        graph_infer((*ret_model)->graph, &f) != ST_OK) {
+        TEST_FAIL_("%s: %s", name, f.detail);
+        return NULL;
+    }
+    free(file.bytes);
+    return graph_clone((*ret_model)->graph);
+}
+
+enum { INPUT = 3 * 640 * 640, ROWS = 84, ANCHORS = 8400, OUTPUT = ROWS * ANCHORS };
+
+/* The plan's raw output for the input; room for OUTPUT numbers. */
+static bool run_plan(const char *name, const float *input, float *output)
+{
+    struct fault f = FAULT_INIT;
+    struct model *m = NULL;
+    struct plan *p = NULL;
+    struct context *c = NULL;
+    struct graph *g = open_graph(name, &m);
+    bool ok = g && graph_optimise(g, &f) == ST_OK && plan_create(g, 2, &p, &f) == ST_OK &&
+              context_create(p, &c, &f) == ST_OK;
+
+    if (ok) {
+        memcpy(context_input(c, 0).data, input, INPUT * sizeof *input);
+        ok = context_run(c, &f) == ST_OK;
+        memcpy(output, context_output(c, 0).data, OUTPUT * sizeof *output);
+    }
+    if (!ok)
+        TEST_FAIL_("%s: %s", name, f.detail);
+    context_free(c);
+    plan_free(p);
+    model_free(m);
+    return ok;
+}
+
+/* Rows 0 to 3 are pixels, the rest scores. */
+static void check_output(const float *got, const float *want, double box_px, double score)
+{
+    double box_most = 0, score_most = 0;
+
+    for (size_t i = 0; i < OUTPUT; i++) {
+        const double d = fabs((double)got[i] - (double)want[i]);
+        double *most = i < 4 * ANCHORS ? &box_most : &score_most;
+        *most = d > *most || isnan(d) ? d : *most;
+    }
+    printf("# boxes within %.2g px, scores within %.2g\n", box_most, score_most);
+    CHECK(box_most <= box_px);
+    CHECK(score_most <= score);
+}
+
+static void compare_with_torch(const char *model, const char *input, const char *output, double box_px,
+                               double score)
+{
+    float *in = load_npy(input, INPUT), *want = load_npy(output, OUTPUT),
+          *got = malloc(OUTPUT * sizeof *got);
+
+    if (in && want && got) {
+        if (run_plan(model, in, got))
+            check_output(got, want, box_px, score);
+    } else {
+        TEST_FAIL_("%s or %s cannot be read", input, output);
+    }
+    free(in);
+    free(want);
+    free(got);
+}
+
+TEST(a_real_yolov8n_equals_pytorch)
+{
+    if (!test_fixtures())
+        SKIP("fixtures are absent");
+    compare_with_torch("models/real/yolov8n-coco-dq-op12.onnx", "models/real/v8coco-0.in.npy",
+                       "models/real/v8coco-0.out0.npy", 0.05, 1e-4);
+}
+
+TEST(a_generated_yolov8n_equals_pytorch)
+{
+    if (!test_fixtures())
+        SKIP("fixtures are absent");
+    compare_with_torch("models/generated/yolov8n.onnx", "models/generated/input-640.npy",
+                       "models/generated/yolov8n.out0.npy", 0.01, 1e-4);
+}
+
+TEST(a_generated_yolo11n_equals_pytorch)
+{
+    if (!test_fixtures())
+        SKIP("fixtures are absent");
+    compare_with_torch("models/generated/yolo11n.onnx", "models/generated/input-640.npy",
+                       "models/generated/yolo11n.out0.npy", 0.01, 1e-4);
+}
+
+/* The whole real network by plain loops: seconds, and the proof that the references themselves are
+ * right. */
+TEST(the_interpreter_equals_pytorch_on_a_real_yolov8n)
+{
+    struct fault f = FAULT_INIT;
+    struct model *m = NULL;
+    struct graph *g;
+    struct value in, out = { 0 };
+    float *want;
+
+    if (!test_fixtures())
+        SKIP("fixtures are absent");
+    REQUIRE((g = open_graph("models/real/yolov8n-coco-dq-op12.onnx", &m)) != NULL);
+    in = g->tensors[g->inputs[0]].v;
+    REQUIRE((in.data = load_npy("models/real/v8coco-0.in.npy", INPUT)) != NULL);
+    REQUIRE((want = load_npy("models/real/v8coco-0.out0.npy", OUTPUT)) != NULL);
+    CHECK_I64(graph_interpret(g, &in, &out, &f), ST_OK);
+    if (out.data)
+        check_output(out.data, want, 0.05, 1e-4);
+    free(in.data);
+    free(out.data);
+    free(want);
+    graph_free(g);
+    model_free(m);
+}
+
+static bool open_picture(const char *name, struct image *ret)
+{
+    struct fault f = FAULT_INIT;
+    struct file file = { 0 };
+
+    if (!load(name, &file) || image_decode(file.bytes, file.n, ret, &f) != ST_OK) {
+        TEST_FAIL_("%s: %s", name, f.detail);
+        return false;
+    }
+    free(file.bytes);
+    return true;
+}
+
+TEST(the_letterbox_draws_what_the_network_was_fed)
+{
+    struct image im;
+    struct letterbox l;
+    float *want, *got = malloc(INPUT * sizeof *got);
+    double sum = 0, most = 0;
+
+    if (!test_fixtures())
+        SKIP("fixtures are absent");
+    REQUIRE(got && open_picture("images/bus.jpg", &im));
+    REQUIRE((want = load_npy("models/real/v8coco-0.in.npy", INPUT)) != NULL);
+    l = letterbox_fit(im.width, im.height, 640, 640);
+    REQUIRE(letterbox_draw(&l, im.rgb, got));
+    for (size_t i = 0; i < INPUT; i++) {
+        const double d = fabs((double)got[i] - (double)want[i]) * 255;
+        sum += d;
+        most = d > most ? d : most;
+    }
+    printf("# mean difference %.3f of 255, largest %.1f\n", sum / INPUT, most);
+    CHECK(sum / INPUT < 0.5);
+    free(want);
+    free(got);
+    image_free(&im);
+}
+
+/* In letterboxed pixels, from the fixtures' README. */
+static const struct detection bus[] = {
+    {0,  0.916f, 478, 224, 560, 519},
+    { 0, 0.915f, 110, 236, 224, 536},
+    { 0, 0.908f, 211, 242, 283, 507},
+    { 5, 0.855f, 98,  137, 554, 456},
+    { 0, 0.379f, 80,  327, 113, 515},
+};
+
+TEST(the_bus_picture_gives_the_five_known_detections)
+{
+    const struct predict_options o = { .conf = 0.25f, .iou = 0.7f, .max_detections = 300 };
+    struct prediction p = { 0 };
+    struct fault f = FAULT_INIT;
+    struct detector *d = NULL;
+    struct file file = { 0 };
+    struct image im;
+
+    if (!test_fixtures())
+        SKIP("fixtures are absent");
+    REQUIRE(load("models/real/yolov8n-coco-dq-op12.onnx", &file) && open_picture("images/bus.jpg", &im));
+    REQUIRE(detector_load(file.bytes, file.n, 1, &d, &f) == ST_OK);
+    REQUIRE(detector_run(d, im.rgb, im.width, im.height, &o, &p, &f) == ST_OK);
+    printf("# preprocess %.1f ms, network %.1f ms, postprocess %.1f ms, memory %zu MiB\n",
+           p.preprocess_ms, p.inference_ms, p.postprocess_ms, detector_memory_bytes(d) >> 20);
+    REQUIRE(p.n == 5);
+    for (size_t i = 0; i < 5; i++) {
+        const float gain = 640.0f / 1080, pad = 80;
+        CHECK_I64(p.items[i].label, bus[i].label);
+        CHECK_NEAR(p.items[i].score, bus[i].score, 0.005);
+        CHECK_NEAR(p.items[i].x0 * gain + pad, bus[i].x0, 1);
+        CHECK_NEAR(p.items[i].y0 * gain, bus[i].y0, 1);
+        CHECK_NEAR(p.items[i].x1 * gain + pad, bus[i].x1, 1);
+        CHECK_NEAR(p.items[i].y1 * gain, bus[i].y1, 1);
+    }
+    prediction_free(&p);
+    detector_free(d);
+    image_free(&im);
+    free(file.bytes);
+}
+
+TEST(cards_of_real_files_tell_what_they_are)
+{
+    static const struct {
+        const char *name;
+        bool runnable;
+        int nclasses, side;
+        const char *architecture;
+    } cards[] = {
+        {"models/generated/yolov8n.onnx",          true,  80, 640, "yolov8n"},
+        { "models/generated/yolo11n.onnx",         true,  80, 640, "yolo11n"},
+        { "models/generated/yolo26n.onnx",         true,  80, 640, "yolo26n"},
+        { "models/real/yolov8n-coco-dq-op12.onnx", true,  80, 640, NULL     },
+        { "models/real/yolox_nano.onnx",           false, 0,  416, NULL     },
+        { "models/real/FastestDet.onnx",           false, 0,  352, NULL     },
+        { "models/real/nanodet_m.onnx",            false, 0,  416, NULL     },
+        { "models/real/ultraface-slim-320.onnx",   false, 0,  0,   NULL     },
+    };
+
+    if (!test_fixtures())
+        SKIP("fixtures are absent");
+    for (size_t i = 0; i < sizeof cards / sizeof cards[0]; i++) {
+        struct fault f = FAULT_INIT;
+        struct model_card *c = NULL;
+        struct file file = { 0 };
+        REQUIRE(load(cards[i].name, &file));
+        if (model_card_read(file.bytes, file.n, &c, &f) != ST_OK) {
+            TEST_FAIL_("%s: %s", cards[i].name, f.detail);
+            continue;
+        }
+        printf("# %s: %s %s, %d classes, %lld weights, %s %s\n", cards[i].name, model_task_name(c->task),
+               c->architecture, c->nclasses, (long long)c->parameters,
+               c->runnable ? "runnable" : "not runnable:", c->why_not);
+        CHECK_I64(c->runnable, cards[i].runnable);
+        CHECK_I64(c->why_not[0] == '\0', cards[i].runnable);
+        CHECK_I64(c->nclasses, cards[i].nclasses);
+        if (cards[i].side)
+            CHECK_I64(c->input_width, cards[i].side);
+        if (cards[i].architecture)
+            CHECK_STR(c->architecture, cards[i].architecture);
+        model_card_free(c);
+        free(file.bytes);
+    }
+}
+
+TEST(an_int8_file_is_refused_by_operator)
+{
+    struct fault f = FAULT_INIT;
+    struct model_card *c = NULL;
+    struct file file = { 0 };
+
+    if (!test_fixtures())
+        SKIP("fixtures are absent");
+    REQUIRE(load("models/real/yolov8n_int8.onnx", &file));
+    CHECK_I64(model_card_read(file.bytes, file.n, &c, &f), ST_UNSUPPORTED);
+    CHECK(strstr(f.detail, "DynamicQuantizeLinear") != NULL);
+    free(file.bytes);
+}
