@@ -51,7 +51,7 @@ define module_rules
 OBJ_$(1) := $(call obj,$(SRC_$(1)))
 $(B)/lib$(1).a: $$(OBJ_$(1))
 	@rm -f $$@
-	$$(Q)ar rcs $$@ $$^
+	$$(Q)ar qcs $$@ $$^
 DEPS += $$(OBJ_$(1):.o=.d)
 endef
 $(foreach m,$(MODULES),$(eval $(call module_rules,$(m))))

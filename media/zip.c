@@ -181,14 +181,14 @@ enum status zip_entry_bytes(struct zip_writer *z, const struct zip_entry *e, con
 }
 
 /* Copies the file and hashes it in the same pass. */
-static enum status put_file(struct zip_writer *z, int fd, int64_t size, EVP_MD_CTX *hash,
+static enum status put_file(struct zip_writer *z, int fd, int64_t offset, int64_t size, EVP_MD_CTX *hash,
                             struct fault *f)
 {
     enum status st = ST_OK;
 
     for (int64_t at = 0; at < size && st == ST_OK;) {
         const size_t want = size - at < PIECE_BYTES ? (size_t)(size - at) : PIECE_BYTES;
-        const ssize_t n = pread(fd, z->piece, want, at);
+        const ssize_t n = pread(fd, z->piece, want, offset + at);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -207,7 +207,7 @@ static enum status put_file(struct zip_writer *z, int fd, int64_t size, EVP_MD_C
     return st;
 }
 
-enum status zip_entry_file(struct zip_writer *z, const struct zip_entry *e, int fd, int64_t size,
+enum status zip_entry_file(struct zip_writer *z, const struct zip_entry *e, int fd, int64_t offset, int64_t size,
                            struct digest *ret_digest, struct fault *f)
 {
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
@@ -218,7 +218,7 @@ enum status zip_entry_file(struct zip_writer *z, const struct zip_entry *e, int 
         st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
         goto out;
     }
-    if ((st = begin_entry(z, e, size, f)) != ST_OK || (st = put_file(z, fd, size, hash, f)) != ST_OK ||
+    if ((st = begin_entry(z, e, size, f)) != ST_OK || (st = put_file(z, fd, offset, size, hash, f)) != ST_OK ||
         (st = end_entry(z, f)) != ST_OK)
         goto out;
     if (EVP_DigestFinal_ex(hash, digest.bytes, NULL) != 1)

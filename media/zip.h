@@ -38,9 +38,9 @@ enum status zip_create(const struct zip_sink *sink, struct zip_writer **ret, str
 enum status zip_entry_bytes(struct zip_writer *z, const struct zip_entry *e, const void *p, size_t n,
                             struct fault *f) MUST_USE;
 
-/* The first `size` bytes of an open file. ret_digest (may be NULL): SHA-256 of what was read.
+/* `size` bytes of an open file from `offset` on. ret_digest (may be NULL): SHA-256 of what was read.
  * ST_INTERNAL: the file is shorter. The position of fd does not matter and does not change. */
-enum status zip_entry_file(struct zip_writer *z, const struct zip_entry *e, int fd, int64_t size,
+enum status zip_entry_file(struct zip_writer *z, const struct zip_entry *e, int fd, int64_t offset, int64_t size,
                            struct digest *ret_digest, struct fault *f) MUST_USE;
 
 /* Writes the directory at the end. Without it there is no archive. */

@@ -57,3 +57,121 @@ RETURNS TABLE ("id" uuid, "type" text, "name" text, "timestamp" timestamptz, "ro
            CASE WHEN t.kind = 'experiment' THEN coalesce(to_json(t.duration_s), 'null') END,
            CASE WHEN t.kind = 'experiment' THEN t.metrics END,
            CASE WHEN t.kind = 'experiment' THEN coalesce(to_json(t.model_uuid), 'null') END $$;
+
+-- What the ZIP export of a project holds. C streams it: entries in order, texts in pieces, files by digest; it adds
+-- the list of files to the manifest as it writes them.
+
+CREATE FUNCTION automl.time(t timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT to_char($1 AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') $$;
+
+-- A name that is safe as the last segment of a path.
+CREATE FUNCTION automl.file_name(name text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN n.safe IN ('', '.', '..') THEN '_' ELSE n.safe END
+      FROM (SELECT regexp_replace($1, '[/\\:\x01-\x1f\x7f]', '_', 'g')) AS n(safe) $$;
+
+-- The manifest without its `files` and `missing`. Members are for the owner.
+CREATE FUNCTION automl.export_manifest(p domain.project, a domain.asker)
+RETURNS TABLE (manifest json, slug text) LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+               'format_version', 1, 'exported_at', automl.time(now()),
+               'project', json_build_object('id', p.uuid, 'name', p.name, 'description', p.description,
+                                            'created_at', automl.time(p.created_at)),
+               'members', CASE WHEN (SELECT s.role FROM automl.project(p, a) AS s) = 'owner'
+                               THEN to_json(ARRAY(SELECT json_build_object('email', m.email, 'role', m.role)
+                                                    FROM domain.member m WHERE m.project_id = p.id ORDER BY m.id)) END,
+               'datasets', to_json(ARRAY(
+                   SELECT json_build_object('id', d.uuid, 'name', d.name, 'task', d.task, 'created_at', automl.time(d.created_at))
+                     FROM domain.dataset d WHERE d.project_id = p.id AND NOT d.implicit ORDER BY d.id)),
+               'experiments', to_json(ARRAY(
+                   SELECT json_build_object('id', r.uuid, 'name', r.name, 'status', automl.run_status(r.status),
+                                            'created_at', automl.time(r.created_at))
+                     FROM domain.training_run r WHERE r.project_id = p.id ORDER BY r.id)),
+               'models', to_json(ARRAY(
+                   SELECT json_build_object('id', m.uuid, 'name', m.name, 'task', m.task, 'architecture', m.architecture,
+                                            'created_at', automl.time(m.created_at))
+                     FROM domain.model m WHERE m.project_id = p.id ORDER BY m.id)),
+               'reports', '[]'::json),
+           p.slug $$;
+
+-- One annotation in COCO's words: box as x, y, width, height; polygons as one ring.
+CREATE FUNCTION automl.coco_annotation(n domain.annotation) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT json_strip_nulls(json_build_object(
+               'id', n.id, 'image_id', n.item_id, 'category_id', n.label_id, 'iscrowd', 0,
+               'bbox', CASE n.kind
+                           WHEN 'box' THEN to_json(ARRAY[n.points[1], n.points[2], n.points[3] - n.points[1],
+                                                         n.points[4] - n.points[2]])
+                           WHEN 'mask' THEN to_json(ARRAY[n.points[1], n.points[2], n.points[3] - n.points[1] + 1,
+                                                          n.points[4] - n.points[2] + 1])
+                           WHEN 'polygon' THEN (SELECT to_json(ARRAY[min(x.v), min(y.v), max(x.v) - min(x.v),
+                                                                     max(y.v) - min(y.v)])
+                                                  FROM unnest(n.points) WITH ORDINALITY AS x(v, i)
+                                                  JOIN unnest(n.points) WITH ORDINALITY AS y(v, i)
+                                                    ON x.i % 2 = 1 AND y.i = x.i + 1)
+                       END,
+               'segmentation', CASE WHEN n.kind = 'polygon' THEN json_build_array(to_json(n.points)) END,
+               'keypoints', CASE WHEN n.kind = 'points' THEN to_json(n.points) END,
+               'shape', CASE WHEN n.kind NOT IN ('box', 'polygon', 'points')
+                             THEN json_build_object('kind', n.kind, 'points', n.points, 'runs', n.runs,
+                                                    'rotation', n.rotation) END,
+               'score', n.score, 'source', n.source))::text $$;
+
+-- Rows of one path stand together: pieces of a text (body), or one file (digest and size).
+CREATE FUNCTION automl.export_entry(p domain.project, a domain.asker)
+RETURNS TABLE (path text, body text, digest bytea, size bigint) LANGUAGE sql STABLE AS $$
+    SELECT e.path, e.body, e.digest, e.size
+      FROM (SELECT 1 AS part, d.id AS major, 0 AS section, 0::bigint AS minor,
+                   'datasets/' || d.uuid || '/annotations.json' AS path,
+                   '{"info":' || json_build_object('description', d.name, 'date_created', automl.time(d.created_at))
+                   || ',"categories":'
+                   || to_json(ARRAY(SELECT json_build_object('id', l.id, 'name', l.name, 'index', l.ordinal)
+                                      FROM domain.label l
+                                     WHERE l.label_set_id = d.label_set_id AND l.parent_id IS NULL ORDER BY l.ordinal))
+                   || ',"images":[' AS body, NULL::bytea AS digest, NULL::bigint AS size
+              FROM domain.dataset d WHERE d.project_id = p.id AND NOT d.implicit
+            UNION ALL
+            SELECT 1, d.id, 1, i.id, 'datasets/' || d.uuid || '/annotations.json',
+                   CASE WHEN row_number() OVER (PARTITION BY d.id ORDER BY i.id) > 1 THEN ',' ELSE '' END
+                   || json_build_object('id', i.id, 'file_name', i.uuid || '/' || automl.file_name(i.name), 'width', i.width,
+                                        'height', i.height, 'split', i.split),
+                   NULL, NULL
+              FROM domain.dataset d JOIN domain.item i ON i.dataset_id = d.id
+             WHERE d.project_id = p.id AND NOT d.implicit AND i.digest IS NOT NULL
+            UNION ALL
+            SELECT 1, d.id, 2, 0, 'datasets/' || d.uuid || '/annotations.json', '],"annotations":[', NULL, NULL
+              FROM domain.dataset d WHERE d.project_id = p.id AND NOT d.implicit
+            UNION ALL
+            SELECT 1, d.id, 3, n.id, 'datasets/' || d.uuid || '/annotations.json',
+                   CASE WHEN row_number() OVER (PARTITION BY d.id ORDER BY n.id) > 1 THEN ',' ELSE '' END
+                   || automl.coco_annotation(n), NULL, NULL
+              FROM domain.dataset d
+              JOIN domain.item i ON i.dataset_id = d.id
+              JOIN domain.annotation n ON n.item_id = i.id
+             WHERE d.project_id = p.id AND NOT d.implicit
+            UNION ALL
+            SELECT 1, d.id, 4, 0, 'datasets/' || d.uuid || '/annotations.json', ']}', NULL, NULL
+              FROM domain.dataset d WHERE d.project_id = p.id AND NOT d.implicit
+            UNION ALL
+            SELECT 1, d.id, 5, i.id, 'datasets/' || d.uuid || '/images/' || i.uuid || '/' || automl.file_name(i.name), NULL,
+                   i.digest, i.bytes
+              FROM domain.dataset d JOIN domain.item i ON i.dataset_id = d.id
+             WHERE d.project_id = p.id AND NOT d.implicit AND i.digest IS NOT NULL
+            UNION ALL
+            SELECT 2, m.id, 0, 0, 'models/' || m.uuid || '/metadata.json',
+                   json_build_object('id', m.uuid, 'name', m.name, 'description', m.description, 'task', m.task,
+                                     'status', m.status, 'architecture', m.architecture, 'class_names', m.class_names,
+                                     'parameters', m.parameters, 'metrics', m.metrics,
+                                     'created_at', automl.time(m.created_at))::text, NULL, NULL
+              FROM domain.model m WHERE m.project_id = p.id
+            UNION ALL
+            SELECT 2, m.id, 1, f.id,
+                   'models/' || m.uuid || CASE f.purpose WHEN 'weights' THEN '/model.' || f.format
+                                                         ELSE '/' || f.uuid || '/' || automl.file_name(f.name) END,
+                   NULL, f.digest, f.size
+              FROM domain.model m JOIN domain.model_file f ON f.model_id = m.id WHERE m.project_id = p.id
+            UNION ALL
+            SELECT 3, r.id, 0, 0, 'experiments/' || r.uuid || '/config.json', r.arguments::text, NULL, NULL
+              FROM domain.training_run r WHERE r.project_id = p.id
+            UNION ALL
+            SELECT 3, r.id, 1, 0, 'experiments/' || r.uuid || '/metrics.json', r.metrics::text, NULL, NULL
+              FROM domain.training_run r WHERE r.project_id = p.id) AS e
+     ORDER BY e.part, e.major, e.section, e.minor $$;

@@ -88,7 +88,7 @@ TEST(what_was_put_in_comes_out)
                               sizeof text, &f),
               ST_OK);
     CHECK_I64(
-        zip_entry_file(z, &(struct zip_entry){ "images/a.jpg", 1700000000, false }, fd, 3, &digest, &f),
+        zip_entry_file(z, &(struct zip_entry){ "images/a.jpg", 1700000000, false }, fd, 0, 3, &digest, &f),
         ST_OK);
     CHECK_I64(zip_entry_bytes(z, &(struct zip_entry){ utf8, 1700000000, false }, "x", 1, &f), ST_OK);
     CHECK_I64(zip_entry_bytes(z, &(struct zip_entry){ "empty", 1700000000, true }, "", 0, &f), ST_OK);
@@ -181,7 +181,7 @@ TEST(a_file_that_shrank_is_an_error_not_an_archive)
     struct zip_writer *z;
 
     REQUIRE(fd >= 0 && (z = writer(&r)));
-    CHECK_I64(zip_entry_file(z, &(struct zip_entry){ "a", 0, false }, fd, 4, &digest, &f), ST_INTERNAL);
+    CHECK_I64(zip_entry_file(z, &(struct zip_entry){ "a", 0, false }, fd, 0, 4, &digest, &f), ST_INTERNAL);
     CHECK_I64(zip_finish(z, &f), ST_INTERNAL);
     zip_free(z);
     close(fd);
@@ -217,7 +217,7 @@ TEST(more_than_four_gigabytes_need_no_more_memory)
         SKIP("FOVEA_SLOW is not set");
     REQUIRE(fd >= 0 && ftruncate(fd, size) == 0 && (z = writer(&r)));
     getrusage(RUSAGE_SELF, &before);
-    CHECK_I64(zip_entry_file(z, &(struct zip_entry){ "big", 0, false }, fd, size, NULL, &f), ST_OK);
+    CHECK_I64(zip_entry_file(z, &(struct zip_entry){ "big", 0, false }, fd, 0, size, NULL, &f), ST_OK);
     CHECK_I64(zip_finish(z, &f), ST_OK);
     getrusage(RUSAGE_SELF, &after);
     CHECK(r.total > (size_t)size);
