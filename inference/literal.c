@@ -18,8 +18,9 @@ static enum status read_value(struct reader *r, struct literal **ret);
 
 static enum status refuse(const struct reader *r, enum status st, const char *what)
 {
-    return fault_at(r->fault, st, NULL, r->p - r->start, "the Python literal %s at byte %lld", what,
-                    (long long)(r->p - r->start));
+    fault_at(r->fault, st, NULL, r->p - r->start, "the Python literal %s at byte %lld", what,
+             (long long)(r->p - r->start));
+    return st;
 }
 
 static enum status refuse_memory(const struct reader *r)

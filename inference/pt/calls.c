@@ -137,7 +137,8 @@ static enum status refuse_call(const struct pickle *pk, const struct pt_value *c
 
 static enum status malformed(const struct pickle *pk, const char *what)
 {
-    return pickle_refuse(pk, ST_INVALID, what);
+    pickle_refuse(pk, ST_INVALID, what);
+    return ST_INVALID;
 }
 
 /* Objects */

@@ -48,7 +48,7 @@ static bool is_below_folder(struct slice s, const char *tail)
 }
 
 /* The record "<folder>/data.pkl", which there must be exactly one of. */
-static enum status find_pickle(const struct zip *z, const struct zip_record **ret, struct fault *f)
+static enum status find_pickle(const struct zip *z, struct zip_record *ret, struct fault *f)
 {
     const struct zip_record *found = NULL;
 
@@ -71,29 +71,28 @@ static enum status find_pickle(const struct zip *z, const struct zip_record **re
     if (!found)
         return fault_set(f, ST_UNSUPPORTED, "model",
                          "the ZIP archive is not a PyTorch checkpoint: it has no data.pkl");
-    *ret = found;
+    *ret = *found;
     return ST_OK;
 }
 
 static enum status read_pickle(struct pt_file *p, struct fault *f)
 {
-    const struct zip_record *r = NULL;
-    char *prefix;
-    size_t n;
+    struct zip_record r = { 0 };
+    const char *prefix;
     enum status st = find_pickle(&p->zip, &r, f);
 
     if (st != ST_OK)
         return st;
-    n = r->name.n - strlen("data.pkl");
-    if (n > LIMIT_PICKLE_NAME_BYTES || !(prefix = arena_alloc(p->arena, n + strlen("data/") + 1)))
+    if (r.name.n > LIMIT_PICKLE_NAME_BYTES)
         return fault_set(f, ST_INVALID, "model", "the archive's folder has an endless name");
-    memcpy(prefix, r->name.p, n);
-    memcpy(prefix + n, "data/", strlen("data/"));
+    prefix = arena_printf(p->arena, "%.*s/data/", (int)(r.name.n - strlen("/data.pkl")), r.name.p);
+    if (!prefix)
+        return fault_set(f, ST_TOO_LARGE, "model", "the checkpoint needs more memory than is allowed");
     p->pickle = (struct pickle){
-        .text = r->bytes,
+        .text = r.bytes,
         .arena = p->arena,
         .zip = &p->zip,
-        .prefix = {prefix, n + strlen("data/")},
+        .prefix = {prefix, strlen(prefix)},
         .fault = f
     };
     return pickle_read(&p->pickle, &p->root);

@@ -18,7 +18,8 @@ size_t pickle_memory(size_t n)
 
 enum status pickle_refuse(const struct pickle *pk, enum status st, const char *what)
 {
-    return fault_at(pk->fault, st, "model", (int64_t)pk->at, "the pickle %s at byte %zu", what, pk->at);
+    fault_at(pk->fault, st, "model", (int64_t)pk->at, "the pickle %s at byte %zu", what, pk->at);
+    return st;
 }
 
 enum status pickle_full(const struct pickle *pk)
@@ -88,8 +89,8 @@ enum status pickle_append(struct pickle *pk, struct pt_items *to, const struct p
 
     if (st != ST_OK || n == 0)
         return st;
-    memcpy(to->at + to->n, from->at, n * sizeof *to->at);
-    to->n += n;
+    for (size_t i = 0; i < n; i++)
+        to->at[to->n++] = from->at[i];
     return ST_OK;
 }
 

@@ -9,7 +9,8 @@
 
 static enum status malformed(const struct pickle *pk, const char *what)
 {
-    return pickle_refuse(pk, ST_INVALID, what);
+    pickle_refuse(pk, ST_INVALID, what);
+    return ST_INVALID;
 }
 
 static bool is_decimal(struct slice s)

@@ -46,8 +46,9 @@ static uint64_t u64(const unsigned char *p)
 
 static enum status damaged(const struct archive *z, uint64_t at, const char *what)
 {
-    return fault_at(z->fault, ST_INVALID, "model", (int64_t)at,
-                    "the ZIP archive is damaged: %s at byte %llu", what, (unsigned long long)at);
+    fault_at(z->fault, ST_INVALID, "model", (int64_t)at, "the ZIP archive is damaged: %s at byte %llu",
+             what, (unsigned long long)at);
+    return ST_INVALID;
 }
 
 /* The end record closes the file, behind it only its own comment; the last that fits is meant. */
