@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "inference/card.h"
+
+#include "inference/coco_names.h"
 #include "inference/literal.h"
 #include "inference/pt/pt.h"
 
@@ -199,6 +201,7 @@ static void find_task(const struct opened_model *o, struct model_card *c)
 static enum status copy_names(const struct notes *n, size_t nclasses, struct model_card *c,
                               struct fault *f)
 {
+    const bool coco = n->nnames == 0 && nclasses == COCO_CLASSES && c->task == TASK_DETECT;
     char fallback[24];
 
     if (nclasses > LIMIT_MODEL_CLASSES)
@@ -208,7 +211,7 @@ static enum status copy_names(const struct notes *n, size_t nclasses, struct mod
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     for (size_t i = 0; i < nclasses; i++) {
         snprintf(fallback, sizeof fallback, "class%zu", i);
-        if (!(c->class_names[i] = strdup(i < n->nnames ? n->names[i] : fallback)))
+        if (!(c->class_names[i] = strdup(i < n->nnames ? n->names[i] : coco ? coco_names[i] : fallback)))
             return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
         c->nclasses = (int)i + 1;
     }
