@@ -9,10 +9,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 digits_sha256=3fb5bb119c556ae7d1aa647653ca603a1b3abf001aae410732cc55d923c5a390
 
 missing=
-for package in python3-torch python3-numpy python3-pil npm; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+command -v npm > /dev/null || missing=npm
+for package in python3-torch python3-numpy python3-pil; do
+    dpkg-query -W -f='${Status}' "$package" 2> /dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
-command -v npm >/dev/null && missing=$(echo "$missing" | sed 's/ npm//')
 if [ -n "$missing" ]; then
     [ "$(id -u)" = 0 ] && sudo= || sudo=sudo
     # shellcheck disable=SC2086
