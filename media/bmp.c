@@ -4,6 +4,7 @@
  * usual BGRA. Run-length coded, 16-bit and embedded pictures are ST_UNSUPPORTED. Layout: Microsoft,
  * BITMAPFILEHEADER and BITMAPINFOHEADER.
  */
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 #include "base/limits.h"
@@ -78,8 +79,8 @@ static enum status check_coding(struct slice file, const struct layout *l, uint3
 
 static enum status probe(struct slice file, struct stored *ret, struct fault *f)
 {
-    struct layout l;
-    uint32_t coding;
+    struct layout l = { 0 };
+    uint32_t coding = 0;
     enum status st;
 
     if ((st = read_header(file, ret, &l, &coding, f)) != ST_OK)
@@ -87,14 +88,14 @@ static enum status probe(struct slice file, struct stored *ret, struct fault *f)
     return check_coding(file, &l, coding, f);
 }
 
-/* Where palette and pixels lie, within the file. width and height have been checked against the limits.
- */
+/* Where palette and pixels lie, within the file. The size has been checked against the limits. */
 static enum status find_pixels(struct slice file, const struct stored *im, struct layout *l,
                                struct fault *f)
 {
     const uint8_t *p = (const uint8_t *)file.p;
     const size_t offset = read_le32(p + 10), before = (size_t)(l->palette - p);
 
+    assert(l->colour_bytes); /* by read_header */
     l->stride = ((size_t)im->width * (size_t)l->bits + 31) / 32 * 4;
     if (offset < before || offset > file.n || file.n - offset < l->stride * (size_t)im->height)
         return image_damaged(f, "its pixels are cut off");
@@ -134,9 +135,9 @@ static bool read_row(const struct layout *l, const uint8_t *from, int64_t width,
 
 static enum status decode(struct slice file, const struct stored *im, uint8_t *rgb, struct fault *f)
 {
-    struct stored again;
-    struct layout l;
-    uint32_t coding;
+    struct stored again = { 0 };
+    struct layout l = { 0 };
+    uint32_t coding = 0;
     enum status st;
 
     if ((st = read_header(file, &again, &l, &coding, f)) != ST_OK ||

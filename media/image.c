@@ -4,6 +4,7 @@
  */
 #include "media/image.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/arena.h"
@@ -117,11 +118,12 @@ static void turn_upright(const struct stored *im, const uint8_t *from, uint8_t *
 enum status image_probe(const void *bytes, size_t n, struct image_info *ret, struct fault *f)
 {
     const struct codec *codec = NULL;
-    struct stored im;
+    struct stored im = { 0 };
     enum status st;
 
     if ((st = read_header((struct slice){ bytes, n }, &codec, &im, f)) != ST_OK)
         return st;
+    assert(codec);
     *ret = (struct image_info){
         .width = (int)(lies_on_side(im.orientation) ? im.height : im.width),
         .height = (int)(lies_on_side(im.orientation) ? im.width : im.height),
@@ -136,12 +138,13 @@ enum status image_decode(const void *bytes, size_t n, struct image *ret, struct 
     const struct slice file = { bytes, n };
     uint8_t *stored = NULL, *upright = NULL;
     const struct codec *codec = NULL;
-    struct stored im;
+    struct stored im = { 0 };
     size_t size = 0;
     enum status st;
 
     if ((st = read_header(file, &codec, &im, f)) != ST_OK)
         return st;
+    assert(codec);
     if (!size_mul((size_t)im.width, (size_t)im.height, &size) || !size_mul(size, 3, &size) ||
         !(stored = malloc(size)) || (im.orientation != 1 && !(upright = malloc(size)))) {
         st = fault_set(f, ST_UNAVAILABLE, NULL, "not enough memory for the picture");

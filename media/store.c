@@ -255,7 +255,7 @@ enum status store_verify(struct store *s, const struct digest *d, int64_t *ret_s
 {
     EVP_MD_CTX *hash = NULL;
     struct digest found;
-    int64_t size;
+    int64_t size = 0;
     enum status st;
     int fd = -1;
 

@@ -207,8 +207,8 @@ static enum status put_file(struct zip_writer *z, int fd, int64_t offset, int64_
     return st;
 }
 
-enum status zip_entry_file(struct zip_writer *z, const struct zip_entry *e, int fd, int64_t offset, int64_t size,
-                           struct digest *ret_digest, struct fault *f)
+enum status zip_entry_file(struct zip_writer *z, const struct zip_entry *e, int fd, int64_t offset,
+                           int64_t size, struct digest *ret_digest, struct fault *f)
 {
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
     struct digest digest;
@@ -218,8 +218,8 @@ enum status zip_entry_file(struct zip_writer *z, const struct zip_entry *e, int 
         st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
         goto out;
     }
-    if ((st = begin_entry(z, e, size, f)) != ST_OK || (st = put_file(z, fd, offset, size, hash, f)) != ST_OK ||
-        (st = end_entry(z, f)) != ST_OK)
+    if ((st = begin_entry(z, e, size, f)) != ST_OK ||
+        (st = put_file(z, fd, offset, size, hash, f)) != ST_OK || (st = end_entry(z, f)) != ST_OK)
         goto out;
     if (EVP_DigestFinal_ex(hash, digest.bytes, NULL) != 1)
         st = fault_set(f, ST_INTERNAL, NULL, "hashing failed");

@@ -301,16 +301,18 @@ TEST(other_files_are_refused_by_what_they_are)
 /* A PNG header with the right checksum and no pixels. */
 static size_t png_header(uint32_t w, uint32_t h, uint8_t ret[64])
 {
-    static const uint8_t start[] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+    static const uint8_t start[16] = { 0x89, 'P', 'N', 'G', 13,  10,  26,  10,
+                                       0,    0,   0,   13,  'I', 'H', 'D', 'R' };
+    static const uint8_t kind[5] = { 8, 2 }; /* RGB of 8 bits */
     uint8_t *p = ret + 16;
     uint32_t crc = 0xFFFFFFFF;
 
-    memcpy(ret, start, 16);
+    memcpy(ret, start, sizeof start);
     for (int i = 0; i < 4; i++) {
         p[i] = (uint8_t)(w >> (24 - 8 * i));
         p[4 + i] = (uint8_t)(h >> (24 - 8 * i));
     }
-    memcpy(p + 8, "\10\2\0\0\0", 5);
+    memcpy(p + 8, kind, sizeof kind);
     for (int i = -4; i < 13; i++) {
         crc ^= p[i];
         for (int bit = 0; bit < 8; bit++)
@@ -343,10 +345,11 @@ TEST(a_bomb_is_refused_from_its_header)
 /* A TIFF directory of 16- and 32-bit values, by hand. */
 static size_t tiff_directory(const uint32_t tags[][3], int n, uint8_t ret[256])
 {
+    static const uint8_t start[8] = { 'I', 'I', 42, 0, 8 };
     uint8_t *p = ret + 10;
 
     memset(ret, 0, 256);
-    memcpy(ret, "II*\0\10\0\0\0", 8);
+    memcpy(ret, start, sizeof start);
     ret[8] = (uint8_t)n;
     for (int i = 0; i < n; i++, p += 12) {
         memcpy(p, &tags[i][0], 2);

@@ -87,11 +87,12 @@ TEST(what_was_put_in_comes_out)
     CHECK_I64(zip_entry_bytes(z, &(struct zip_entry){ "manifest.json", 1700000000, true }, text,
                               sizeof text, &f),
               ST_OK);
-    CHECK_I64(
-        zip_entry_file(z, &(struct zip_entry){ "images/a.jpg", 1700000000, false }, fd, 0, 3, &digest, &f),
-        ST_OK);
+    CHECK_I64(zip_entry_file(z, &(struct zip_entry){ "images/a.jpg", 1700000000, false }, fd, 0, 3,
+                             &digest, &f),
+              ST_OK);
     CHECK_I64(zip_entry_bytes(z, &(struct zip_entry){ utf8, 1700000000, false }, "x", 1, &f), ST_OK);
     CHECK_I64(zip_entry_bytes(z, &(struct zip_entry){ "empty", 1700000000, true }, "", 0, &f), ST_OK);
+    CHECK_I64(zip_entry_file(z, &(struct zip_entry){ "rest", 0, false }, fd, 1, 2, NULL, &f), ST_OK);
     CHECK_I64(zip_finish(z, &f), ST_OK);
     zip_free(z);
     close(fd);
@@ -99,11 +100,12 @@ TEST(what_was_put_in_comes_out)
     CHECK_STR(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 
     REQUIRE((archive = reader(&r)));
-    CHECK_I64(zip_get_num_entries(archive, 0), 4);
+    CHECK_I64(zip_get_num_entries(archive, 0), 5);
     CHECK(entry_is(archive, "manifest.json", text, sizeof text));
     CHECK(entry_is(archive, "images/a.jpg", "abc", 3));
     CHECK(entry_is(archive, utf8, "x", 1));
     CHECK(entry_is(archive, "empty", "", 0));
+    CHECK(entry_is(archive, "rest", "bc", 2));
     CHECK_STR(zip_get_name(archive, 2, ZIP_FL_ENC_STRICT), utf8); /* flagged as UTF-8 */
     CHECK_I64(zip_stat_index(archive, 0, 0, &about), 0);
     CHECK_I64(about.comp_method, ZIP_CM_DEFLATE);
@@ -181,7 +183,8 @@ TEST(a_file_that_shrank_is_an_error_not_an_archive)
     struct zip_writer *z;
 
     REQUIRE(fd >= 0 && (z = writer(&r)));
-    CHECK_I64(zip_entry_file(z, &(struct zip_entry){ "a", 0, false }, fd, 0, 4, &digest, &f), ST_INTERNAL);
+    CHECK_I64(zip_entry_file(z, &(struct zip_entry){ "a", 0, false }, fd, 0, 4, &digest, &f),
+              ST_INTERNAL);
     CHECK_I64(zip_finish(z, &f), ST_INTERNAL);
     zip_free(z);
     close(fd);
