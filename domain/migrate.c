@@ -245,12 +245,14 @@ static enum status failure(PGconn *c, const PGresult *r, const struct sql_file *
     return fault_set(f, ST_INVALID, NULL, "%.180s", message);
 }
 
-/* One or more statements without parameters; the last result is dropped. */
+/* One or more statements without parameters; the last result is dropped. A file of comments is an empty
+ * query. */
 static enum status run(PGconn *c, const char *sql, const struct sql_file *file, struct fault *f)
 {
     PGresult *r = PQexec(c, sql);
     const ExecStatusType got = PQresultStatus(r);
-    enum status st = got == PGRES_COMMAND_OK || got == PGRES_TUPLES_OK ? ST_OK : failure(c, r, file, f);
+    const bool good = got == PGRES_COMMAND_OK || got == PGRES_TUPLES_OK || got == PGRES_EMPTY_QUERY;
+    enum status st = good ? ST_OK : failure(c, r, file, f);
 
     PQclear(r);
     return st;

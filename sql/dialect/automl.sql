@@ -81,7 +81,7 @@ RETURNS TABLE (manifest json, slug text) LANGUAGE sql STABLE AS $$
                                                     FROM domain.member m WHERE m.project_id = p.id ORDER BY m.id)) END,
                'datasets', to_json(ARRAY(
                    SELECT json_build_object('id', d.uuid, 'name', d.name, 'task', d.task, 'created_at', automl.time(d.created_at))
-                     FROM domain.dataset d WHERE d.project_id = p.id AND NOT d.implicit ORDER BY d.id)),
+                     FROM domain.dataset d WHERE d.project_id = p.id ORDER BY d.id)),
                'experiments', to_json(ARRAY(
                    SELECT json_build_object('id', r.uuid, 'name', r.name, 'status', automl.run_status(r.status),
                                             'created_at', automl.time(r.created_at))
@@ -127,7 +127,7 @@ RETURNS TABLE (path text, body text, digest bytea, size bigint) LANGUAGE sql STA
                                       FROM domain.label l
                                      WHERE l.label_set_id = d.label_set_id AND l.parent_id IS NULL ORDER BY l.ordinal))
                    || ',"images":[' AS body, NULL::bytea AS digest, NULL::bigint AS size
-              FROM domain.dataset d WHERE d.project_id = p.id AND NOT d.implicit
+              FROM domain.dataset d WHERE d.project_id = p.id
             UNION ALL
             SELECT 1, d.id, 1, i.id, 'datasets/' || d.uuid || '/annotations.json',
                    CASE WHEN row_number() OVER (PARTITION BY d.id ORDER BY i.id) > 1 THEN ',' ELSE '' END
@@ -135,10 +135,10 @@ RETURNS TABLE (path text, body text, digest bytea, size bigint) LANGUAGE sql STA
                                         'height', i.height, 'split', i.split),
                    NULL, NULL
               FROM domain.dataset d JOIN domain.item i ON i.dataset_id = d.id
-             WHERE d.project_id = p.id AND NOT d.implicit AND i.digest IS NOT NULL
+             WHERE d.project_id = p.id AND i.digest IS NOT NULL
             UNION ALL
             SELECT 1, d.id, 2, 0, 'datasets/' || d.uuid || '/annotations.json', '],"annotations":[', NULL, NULL
-              FROM domain.dataset d WHERE d.project_id = p.id AND NOT d.implicit
+              FROM domain.dataset d WHERE d.project_id = p.id
             UNION ALL
             SELECT 1, d.id, 3, n.id, 'datasets/' || d.uuid || '/annotations.json',
                    CASE WHEN row_number() OVER (PARTITION BY d.id ORDER BY n.id) > 1 THEN ',' ELSE '' END
@@ -146,15 +146,15 @@ RETURNS TABLE (path text, body text, digest bytea, size bigint) LANGUAGE sql STA
               FROM domain.dataset d
               JOIN domain.item i ON i.dataset_id = d.id
               JOIN domain.annotation n ON n.item_id = i.id
-             WHERE d.project_id = p.id AND NOT d.implicit
+             WHERE d.project_id = p.id
             UNION ALL
             SELECT 1, d.id, 4, 0, 'datasets/' || d.uuid || '/annotations.json', ']}', NULL, NULL
-              FROM domain.dataset d WHERE d.project_id = p.id AND NOT d.implicit
+              FROM domain.dataset d WHERE d.project_id = p.id
             UNION ALL
             SELECT 1, d.id, 5, i.id, 'datasets/' || d.uuid || '/images/' || i.uuid || '/' || automl.file_name(i.name), NULL,
                    i.digest, i.bytes
               FROM domain.dataset d JOIN domain.item i ON i.dataset_id = d.id
-             WHERE d.project_id = p.id AND NOT d.implicit AND i.digest IS NOT NULL
+             WHERE d.project_id = p.id AND i.digest IS NOT NULL
             UNION ALL
             SELECT 2, m.id, 0, 0, 'models/' || m.uuid || '/metadata.json',
                    json_build_object('id', m.uuid, 'name', m.name, 'description', m.description, 'task', m.task,

@@ -92,10 +92,11 @@ RETURNS TABLE ("id" text, "trashedAt" timestamptz, "expiresAt" timestamptz) LANG
 
 -- The last segment of the link is what clients save the file as.
 CREATE FUNCTION ultralytics.model_file(f domain.model_file, a domain.asker)
-RETURNS TABLE ("name" text, "size" bigint, "downloadUrl#weights" text, "url#weights" text, "contentType" text)
+RETURNS TABLE ("name" text, "size" bigint, "downloadUrl#weights" text, "url#weights" text, "contentType" text,
+               "expiresAt#expires:weights" text)
 LANGUAGE sql STABLE AS $$
     SELECT f.name, f.size, f.id || '/' || f.organization_id || '/' || f.name,
-           f.id || '/' || f.organization_id || '/' || f.name, f.media_type $$;
+           f.id || '/' || f.organization_id || '/' || f.name, f.media_type, '' $$;
 
 CREATE FUNCTION ultralytics.api_key(k domain.api_key, a domain.asker)
 RETURNS TABLE ("id" text, "keyId" text, "name" text, "keyPrefix" text, "scopes" json, "createdAt" timestamptz,

@@ -34,13 +34,21 @@ CREATE VIEW domain.label_set AS SELECT s.* FROM data.label_set s;
 CREATE VIEW domain.label AS
 SELECT l.*, floor(extract(epoch FROM l.created_at))::bigint AS stamp FROM data.label l;
 
-CREATE VIEW domain.project AS
+-- Trash and all, for project_shared alone: a view with a condition cannot be merged in order with others.
+CREATE VIEW domain.project_any AS
 SELECT p.id, p.uuid, p.created_at, floor(extract(epoch FROM p.created_at))::bigint AS stamp, p.updated_at,
        p.organization_id, p.label_set_id, p.name, p.slug, p.description, p.visibility, p.status, p.tags, p.license,
        p.metadata, p.dataset_count, p.model_count, p.experiment_count, p.created_by,
-       (SELECT o.handle FROM data.organization o WHERE o.id = p.organization_id) AS owner_handle
-  FROM data.project p
- WHERE p.deleted_at IS NULL;
+       (SELECT o.handle FROM data.organization o WHERE o.id = p.organization_id) AS owner_handle,
+       p.deleted_at AS gone_at, p.organization_id AS listed_in
+  FROM data.project p;
+
+CREATE VIEW domain.project AS
+SELECT p.id, p.uuid, p.created_at, p.stamp, p.updated_at, p.organization_id, p.label_set_id, p.name, p.slug, p.description,
+       p.visibility, p.status, p.tags, p.license, p.metadata, p.dataset_count, p.model_count, p.experiment_count,
+       p.created_by, p.owner_handle
+  FROM domain.project_any p
+ WHERE p.gone_at IS NULL;
 
 -- The trash, for the answer to a delete.
 CREATE VIEW domain.project_trashed AS

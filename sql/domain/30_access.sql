@@ -89,7 +89,7 @@ BEGIN
     RETURN (a).organization_id;
 END $$;
 
--- A total of the organization context: one row always, sixteen index entries at most.
+-- A total of the organization context: one row always, from a few index entries.
 CREATE FUNCTION domain.context_total(a domain.actor, noun text) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
     SELECT coalesce(sum(c.n), 0)::bigint
       FROM domain.counter c
@@ -103,8 +103,10 @@ CREATE FUNCTION domain.slug_taken(kind text, scope bigint, slug text) RETURNS bo
     SELECT CASE $1
         WHEN 'project' THEN EXISTS (SELECT 1 FROM data.project p
                                      WHERE p.organization_id = $2 AND p.slug = $3 AND p.deleted_at IS NULL)
-        ELSE EXISTS (SELECT 1 FROM data.model m
-                      WHERE m.project_id = $2 AND m.slug = $3 AND m.deleted_at IS NULL)
+        WHEN 'dataset' THEN EXISTS (SELECT 1 FROM data.dataset d
+                                     WHERE d.organization_id = $2 AND d.slug = $3 AND d.deleted_at IS NULL)
+        WHEN 'model' THEN EXISTS (SELECT 1 FROM data.model m
+                                   WHERE m.project_id = $2 AND m.slug = $3 AND m.deleted_at IS NULL)
     END $$;
 
 -- A slug that no live row of the scope bears: base, base-2, base-3 ... found in O(log n) probes. A concurrent twin may

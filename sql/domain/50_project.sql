@@ -18,29 +18,36 @@ CREATE FUNCTION domain.project_list(a domain.actor) RETURNS SETOF domain.project
 CREATE FUNCTION domain.project_total(a domain.actor) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
     SELECT t.* FROM domain.context_total(a, 'project') AS t $$;
 
--- Owned by or shared with the account, in any organization: the context's own, those he is a guest of, those of other
--- organizations that he belongs to. Each part comes in the default order, so that a page of that order merges the
--- first rows of three; the array keeps the second from being planned as a join over all tenants.
+-- Projects outside the context: those that the account is a guest of, and those of other organizations that it belongs
+-- to. The array keeps the first part from being planned as a join over all tenants.
+CREATE FUNCTION domain.project_elsewhere(a domain.actor) RETURNS SETOF domain.project LANGUAGE sql STABLE AS $$
+    SELECT p.*
+      FROM domain.project p
+     WHERE p.id = ANY (ARRAY(SELECT m.project_id FROM domain.project_role m
+                              WHERE m.account_id = (a).account_id AND m.guest))
+       AND p.organization_id <> (a).organization_id
+       AND NOT EXISTS (SELECT 1 FROM domain.membership m
+                        WHERE m.organization_id = p.organization_id AND m.account_id = (a).account_id)
+    UNION ALL
+    SELECT p.*
+      FROM domain.membership m
+      JOIN domain.project p ON p.organization_id = m.organization_id
+     WHERE m.account_id = (a).account_id AND m.organization_id <> (a).organization_id $$;
+
+-- Owned by or shared with the account, in any organization. The first part is a bare relation and the second a closed
+-- sub-query (OFFSET 0), with all conditions outside: in this form, and no other that was tried, the planner merges an
+-- index scan of the one with the sorted few of the other, so that a page costs a page whatever it is sorted by.
 CREATE FUNCTION domain.project_shared(a domain.actor) RETURNS SETOF domain.project LANGUAGE sql STABLE AS $$
-    (SELECT p.*
-       FROM domain.project p
-      WHERE p.organization_id = (a).organization_id AND EXISTS (SELECT 1 FROM domain.context(a))
-      ORDER BY p.created_at DESC, p.id DESC)
-    UNION ALL
-    (SELECT p.*
-       FROM domain.project p
-      WHERE p.id = ANY (ARRAY(SELECT m.project_id FROM domain.project_role m
-                               WHERE m.account_id = (a).account_id AND m.guest))
-        AND p.organization_id <> (a).organization_id
-        AND NOT EXISTS (SELECT 1 FROM domain.membership m
-                         WHERE m.organization_id = p.organization_id AND m.account_id = (a).account_id)
-      ORDER BY p.created_at DESC, p.id DESC)
-    UNION ALL
-    (SELECT p.*
-       FROM domain.membership m
-       JOIN domain.project p ON p.organization_id = m.organization_id
-      WHERE m.account_id = (a).account_id AND m.organization_id <> (a).organization_id
-      ORDER BY p.created_at DESC, p.id DESC) $$;
+    SELECT u.id, u.uuid, u.created_at, u.stamp, u.updated_at, u.organization_id, u.label_set_id, u.name, u.slug,
+           u.description, u.visibility, u.status, u.tags, u.license, u.metadata, u.dataset_count, u.model_count,
+           u.experiment_count, u.created_by, u.owner_handle
+      FROM (SELECT p.* FROM domain.project_any p
+            UNION ALL
+            SELECT x.*
+              FROM (SELECT e.*, NULL::timestamptz AS gone_at, (a).organization_id AS listed_in
+                      FROM domain.project_elsewhere(a) AS e
+                    OFFSET 0) AS x) AS u
+     WHERE u.listed_in = (a).organization_id AND u.gone_at IS NULL AND EXISTS (SELECT 1 FROM domain.context(a)) $$;
 
 CREATE FUNCTION domain.project_shared_total(a domain.actor) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
     SELECT t.n
@@ -86,8 +93,6 @@ BEGIN
             END IF;
         END;
     END LOOP;
-    INSERT INTO data.dataset (project_id, organization_id, label_set_id, name, slug, is_default, implicit, created_by)
-    VALUES (made.id, organization, labels, made.name, made.slug, true, true, (a).account_id);
     INSERT INTO data.project_member (project_id, account_id, role) VALUES (made.id, (a).account_id, 'owner');
     PERFORM domain.event_add(a, 'created', 'project', made.id, made.uuid, made.created_at, made.name, made.id);
     RETURN domain.remember(made.id);
@@ -156,20 +161,25 @@ BEGIN
      WHERE p.id = $2
     RETURNING * INTO back;
     PERFORM domain.require_project(a, $2, 3);
-    UPDATE data.dataset d SET deleted_at = NULL, trash_root = NULL WHERE d.project_id = $2 AND d.trash_root = $2;
+    UPDATE data.dataset d
+       SET deleted_at = NULL, trash_root = NULL, slug = domain.slug_free('dataset', d.organization_id, d.slug)
+     WHERE d.project_id = $2 AND d.trash_root = $2;
     UPDATE data.model m SET deleted_at = NULL, trash_root = NULL WHERE m.project_id = $2 AND m.trash_root = $2;
     UPDATE data.training_run r SET deleted_at = NULL, trash_root = NULL WHERE r.project_id = $2 AND r.trash_root = $2;
     PERFORM domain.event_add(a, 'restored', 'project', back.id, back.uuid, back.created_at, back.name, back.id);
     RETURN domain.remember(back.id);
 END $$;
 
--- Rows of one project, leaves first (0006 says why); the bytes are the sweeper's.
+-- Rows of one project, leaves first (0006 says why); the bytes are the sweeper's. The locks on datasets and models wait for
+-- uploads under way, which hold a key share lock on their parent, and make later ones wait until there is no parent.
 CREATE FUNCTION domain.project_erase(project bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     sets bigint[];
 BEGIN
     PERFORM 1 FROM data.project p WHERE p.id = $1 FOR UPDATE;
+    PERFORM 1 FROM data.dataset d WHERE d.project_id = $1 ORDER BY d.id FOR UPDATE;
+    PERFORM 1 FROM data.model m WHERE m.project_id = $1 ORDER BY m.id FOR UPDATE;
     sets := ARRAY(SELECT p.label_set_id FROM data.project p WHERE p.id = $1
                   UNION SELECT d.label_set_id FROM data.dataset d WHERE d.project_id = $1);
     UPDATE data.job j

@@ -60,7 +60,11 @@ DECLARE
     format text := coalesce(nullif(lower(substring(file_name FROM '\.([A-Za-z0-9_]{1,16})$')), ''), 'bin');
 BEGIN
     PERFORM domain.require_project(a, $2, 2);
-    owner := (SELECT p.organization_id FROM data.project p WHERE p.id = $2);
+    -- Taken here, and not only when the count changes, so that the project cannot go to the trash meanwhile.
+    SELECT p.organization_id INTO owner FROM data.project p WHERE p.id = $2 AND p.deleted_at IS NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM domain.fail('FV404', 'project', 'Project not found');
+    END IF;
     PERFORM domain.require_model_quota(owner, coalesce($18, 0));
     LOOP
         BEGIN
@@ -94,9 +98,10 @@ END $$;
 CREATE FUNCTION domain.model_trash(a domain.actor, model bigint) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    gone data.model;
+    project bigint := domain.require_model(a, $2, 2);
+    gone    data.model;
 BEGIN
-    PERFORM domain.require_model(a, $2, 2);
+    PERFORM 1 FROM data.project p WHERE p.id = project FOR NO KEY UPDATE;
     UPDATE data.model m
        SET deleted_at = now(), updated_at = now()
      WHERE m.id = $2 AND m.deleted_at IS NULL
@@ -128,6 +133,7 @@ BEGIN
         PERFORM domain.fail('FV400', 'model', 'Its project is in the trash: restore the project first');
     END IF;
     PERFORM domain.require_project(a, was.project_id, 2);
+    PERFORM 1 FROM data.project p WHERE p.id = was.project_id FOR NO KEY UPDATE;
     UPDATE data.model m
        SET deleted_at = NULL, trash_root = NULL, updated_at = now(),
            slug = domain.slug_free('model', m.project_id, m.slug)

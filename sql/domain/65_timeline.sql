@@ -24,7 +24,7 @@ LANGUAGE sql STABLE AS $$
                            d.status, d.task, NULL::text AS architecture, NULL::bigint AS duration_s,
                            true AS finished, '{}'::jsonb AS metrics, NULL::uuid AS model_uuid
                       FROM domain.project_joined(a, $2) AS p
-                      JOIN domain.dataset d ON d.project_id = p.id AND NOT d.implicit
+                      JOIN domain.dataset d ON d.project_id = p.id
                       JOIN domain.label_set s ON s.id = d.label_set_id
                     UNION ALL
                     SELECT 'experiment', r.id, r.uuid, r.name, coalesce(r.started_at, r.created_at), 0, 0,

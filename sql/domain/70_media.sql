@@ -17,7 +17,7 @@ CREATE FUNCTION domain.media_downloaded(purpose text, id bigint, n bigint DEFAUL
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO data.counter AS c (scope_kind, scope_id, noun, shard, n)
-    SELECT 'model_file', f.id, 'download', pg_backend_pid() % 16, $3
+    SELECT 'model_file', f.id, 'download', data.shard(), $3
       FROM data.model_file f
      WHERE $1 = 'weights' AND f.id = $2
         ON CONFLICT ON CONSTRAINT counter_taken DO UPDATE SET n = c.n + excluded.n;

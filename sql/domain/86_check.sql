@@ -36,7 +36,7 @@ BEGIN
          WHERE p.deleted_at IS NULL GROUP BY 2
         UNION ALL
         SELECT 'organization', d.organization_id, 'dataset', count(*) FROM data.dataset d
-         WHERE d.deleted_at IS NULL AND NOT d.implicit GROUP BY 2
+         WHERE d.deleted_at IS NULL GROUP BY 2
         UNION ALL
         SELECT 'organization', m.organization_id, 'model', count(*) FROM data.model m
          WHERE m.deleted_at IS NULL GROUP BY 2
@@ -82,7 +82,7 @@ BEGIN
           FROM data.project p
          CROSS JOIN LATERAL (VALUES
                ('dataset_count', (SELECT count(*) FROM data.dataset d
-                                   WHERE d.project_id = p.id AND d.deleted_at IS NULL AND NOT d.implicit)),
+                                   WHERE d.project_id = p.id AND d.deleted_at IS NULL)),
                ('model_count', (SELECT count(*) FROM data.model m WHERE m.project_id = p.id AND m.deleted_at IS NULL)),
                ('experiment_count', (SELECT count(*) FROM data.training_run r
                                       WHERE r.project_id = p.id AND r.deleted_at IS NULL))) AS v (noun, n)

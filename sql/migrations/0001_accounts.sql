@@ -96,7 +96,7 @@ CREATE TABLE data.api_key (
 );
 CREATE INDEX api_key_by_account ON data.api_key (account_id, created_at, id) WHERE revoked_at IS NULL;
 
--- Exact totals, summed over the shards: many sessions add to one total without waiting for each other.
+-- Exact totals, summed over the shards: each session adds to a shard of its own (0006).
 CREATE TABLE data.counter (
     scope_kind text NOT NULL,
     scope_id   bigint NOT NULL,

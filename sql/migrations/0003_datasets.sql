@@ -1,6 +1,6 @@
 -- Images and video frames, and what is known about them.
 
--- implicit: the default dataset that came with its project; it counts, and shows, once something was put into it.
+-- is_default: where things go that name a project only; made when first used (domain.dataset_default).
 CREATE TABLE data.dataset (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     uuid            uuid NOT NULL DEFAULT gen_random_uuid() CONSTRAINT dataset_uuid_taken UNIQUE,
@@ -26,7 +26,6 @@ CREATE TABLE data.dataset (
     metadata        jsonb NOT NULL DEFAULT '{}'
                     CONSTRAINT dataset_metadata_not_object CHECK (jsonb_typeof(metadata) = 'object'),
     is_default      boolean NOT NULL DEFAULT false,
-    implicit        boolean NOT NULL DEFAULT false,
     created_by      bigint CONSTRAINT dataset_creator_missing REFERENCES data.account,
     created_at      timestamptz NOT NULL DEFAULT now(),
     updated_at      timestamptz NOT NULL DEFAULT now(),
@@ -35,9 +34,8 @@ CREATE TABLE data.dataset (
     CONSTRAINT dataset_project_missing FOREIGN KEY (project_id, organization_id)
         REFERENCES data.project (id, organization_id) ON UPDATE CASCADE
 );
-CREATE UNIQUE INDEX dataset_slug_taken ON data.dataset (organization_id, slug)
-    WHERE deleted_at IS NULL AND NOT is_default;
-CREATE UNIQUE INDEX dataset_default_taken ON data.dataset (project_id) WHERE is_default;
+CREATE UNIQUE INDEX dataset_slug_taken ON data.dataset (organization_id, slug) WHERE deleted_at IS NULL;
+CREATE UNIQUE INDEX dataset_default_taken ON data.dataset (project_id) WHERE is_default AND deleted_at IS NULL;
 CREATE INDEX dataset_by_age ON data.dataset (organization_id, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX dataset_by_project ON data.dataset (project_id, created_at, id);
 CREATE INDEX dataset_in_trash ON data.dataset (deleted_at) WHERE deleted_at IS NOT NULL;

@@ -9,6 +9,26 @@
 -- Rows count as "live" outside the trash; bytes count until the purge. Counted rows have no cascading parent: the purge
 -- deletes the leaves first, so that a row's owners can still be read when it goes.
 
+--
+-- A session writes shards of its own, numbered by its place among the server's sessions, which no two have at once. So
+-- sessions never wait for each other's counters, in whatever order they touch them, and a total has at most as many
+-- shards as there were ever sessions side by side. Other locks go from the top: project, then its datasets and models,
+-- then what they hold.
+
+CREATE FUNCTION data.shard() RETURNS smallint LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known text := current_setting('fovea.shard', true);
+BEGIN
+    IF known IS NULL OR known = '' THEN
+        SELECT split_part(l.virtualtransaction, '/', 1) INTO known
+          FROM pg_locks l
+         WHERE l.pid = pg_backend_pid() AND l.locktype = 'virtualxid';
+        PERFORM set_config('fovea.shard', known, false);
+    END IF;
+    RETURN known::smallint;
+END $$;
+
 CREATE FUNCTION data.changed_rows(op text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE op
         WHEN 'INSERT' THEN 'SELECT 1 AS sign, t.* FROM came t'
@@ -21,7 +41,7 @@ SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     EXECUTE format(
         'INSERT INTO data.counter AS c (scope_kind, scope_id, noun, shard, n)
-         SELECT v.kind, v.id, v.noun, pg_backend_pid() %% 16, sum(r.sign * v.n)
+         SELECT v.kind, v.id, v.noun, data.shard(), sum(r.sign * v.n)
            FROM (%s) r %s CROSS JOIN LATERAL (VALUES %s) AS v (kind, id, noun, n)
           GROUP BY v.kind, v.id, v.noun
          HAVING sum(r.sign * v.n) <> 0
@@ -65,7 +85,7 @@ END $$;
 CALL data.count_table('project', 'counted', 'count_changes',
     $$('organization', r.organization_id, 'project', (r.deleted_at IS NULL)::integer)$$);
 CALL data.count_table('dataset', 'counted', 'count_changes',
-    $$('organization', r.organization_id, 'dataset', (r.deleted_at IS NULL AND NOT r.implicit)::integer)$$);
+    $$('organization', r.organization_id, 'dataset', (r.deleted_at IS NULL)::integer)$$);
 CALL data.count_table('model', 'counted', 'count_changes',
     $$('organization', r.organization_id, 'model', (r.deleted_at IS NULL)::integer)$$);
 CALL data.count_table('api_key', 'counted', 'count_changes',
@@ -91,7 +111,7 @@ CALL data.count_table('item', 'counted', 'count_changes',
     'JOIN data.dataset d ON d.id = r.dataset_id');
 
 CALL data.count_table('dataset', 'in_project', 'count_in_project',
-    'dataset_count', 'r.deleted_at IS NULL AND NOT r.implicit');
+    'dataset_count', 'r.deleted_at IS NULL');
 CALL data.count_table('model', 'in_project', 'count_in_project', 'model_count', 'r.deleted_at IS NULL');
 CALL data.count_table('training_run', 'in_project', 'count_in_project', 'experiment_count', 'r.deleted_at IS NULL');
 DROP PROCEDURE data.count_table;
@@ -119,18 +139,6 @@ CREATE TRIGGER annotation_counted_update AFTER UPDATE ON data.annotation
     REFERENCING OLD TABLE AS gone NEW TABLE AS came
     FOR EACH STATEMENT EXECUTE FUNCTION data.annotation_counted();
 
--- The first thing put into a project's default dataset makes it show.
-CREATE FUNCTION data.dataset_opened() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    UPDATE data.dataset d
-       SET implicit = false
-     WHERE d.implicit AND d.id IN (SELECT c.dataset_id FROM came c);
-    RETURN NULL;
-END $$;
-CREATE TRIGGER item_opens_dataset AFTER INSERT ON data.item REFERENCING NEW TABLE AS came
-    FOR EACH STATEMENT EXECUTE FUNCTION data.dataset_opened();
-
 -- A dataset or model that moves takes its bytes and items along. The row lock waits for uploads under way (they hold
 -- a key share lock on their parent), so that what they add is moved too.
 CREATE FUNCTION data.dataset_moved() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -146,7 +154,7 @@ BEGIN
         RETURN NULL;
     END IF;
     INSERT INTO data.counter AS c (scope_kind, scope_id, noun, shard, n)
-    SELECT v.kind, v.id, v.noun, pg_backend_pid() % 16, sum(v.sign * h.n)
+    SELECT v.kind, v.id, v.noun, data.shard(), sum(v.sign * h.n)
       FROM came n
       JOIN gone o USING (id)
       JOIN data.counter h ON h.scope_kind = 'dataset' AND h.scope_id = n.id AND h.noun IN ('item', 'bytes')
@@ -177,7 +185,7 @@ BEGIN
         RETURN NULL;
     END IF;
     INSERT INTO data.counter AS c (scope_kind, scope_id, noun, shard, n)
-    SELECT v.kind, v.id, 'model_bytes', pg_backend_pid() % 16, sum(v.sign * f.bytes)
+    SELECT v.kind, v.id, 'model_bytes', data.shard(), sum(v.sign * f.bytes)
       FROM came n
       JOIN gone o USING (id)
       JOIN data.model_file f ON f.model_id = n.id
