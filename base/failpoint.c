@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { MAX_POINTS = 16 };
+enum { MAX_POINTS = 16, PLAN_BYTES = 512 };
 
 struct point {
     char name[48];
@@ -25,6 +27,11 @@ struct point {
 static struct point points[MAX_POINTS];
 static int npoints;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Of a plan in a file. */
+static char plan_path[256];
+static ino_t plan_inode; /* 0: no plan is loaded */
+static pthread_mutex_t plan_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void refuse(const char *entry)
 {
@@ -73,13 +80,19 @@ static void parse_point(const char *entry)
     npoints++;
 }
 
+static void forget_points(void)
+{
+    memset(points, 0, sizeof points);
+    npoints = 0;
+}
+
 static void parse_plan(const char *plan)
 {
     char *copy = strdup(plan), *rest = NULL;
 
     if (!copy)
         abort();
-    for (char *entry = strtok_r(copy, ",", &rest); entry; entry = strtok_r(NULL, ",", &rest))
+    for (char *entry = strtok_r(copy, ",\n", &rest); entry; entry = strtok_r(NULL, ",\n", &rest))
         parse_point(entry);
     free(copy);
 }
@@ -88,18 +101,56 @@ static void read_environment(void)
 {
     const char *plan = getenv("FOVEA_FAIL");
 
-    if (plan)
+    if (plan && plan[0] != '@')
         parse_plan(plan);
+    else if (plan && (size_t)snprintf(plan_path, sizeof plan_path, "%s", plan + 1) >= sizeof plan_path)
+        refuse(plan);
 }
 
-void failpoint_arm(const char *plan)
+/* ---- a plan in a file */
+
+/* Under plan_lock. Whoever made the file wrote it whole before it got this name. */
+static void load_plan(void)
 {
-    pthread_once(&once, read_environment);
-    memset(points, 0, sizeof points);
-    npoints = 0;
-    if (plan)
-        parse_plan(plan);
+    char text[PLAN_BYTES];
+    struct stat about;
+    FILE *in = fopen(plan_path, "re");
+    size_t n;
+
+    if (in && fstat(fileno(in), &about) == 0 && about.st_ino != plan_inode) {
+        forget_points();
+        plan_inode = about.st_ino;
+        n = fread(text, 1, sizeof text - 1, in);
+        text[n] = '\0';
+        parse_plan(text);
+    } else if (!in) {
+        forget_points();
+        plan_inode = 0;
+    }
+    if (in)
+        fclose(in);
 }
+
+/* The point's action when this hit is the one that acts; the action itself runs without the lock. */
+static bool take_from_file(const char *name, struct point *ret)
+{
+    bool mine = false;
+
+    pthread_mutex_lock(&plan_lock);
+    load_plan();
+    for (int i = 0; i < npoints && !mine; i++) {
+        struct point *p = &points[i];
+
+        if (strcmp(p->name, name) != 0 || (p->nth && p->nth != ++p->hits))
+            continue;
+        mine = unlink(plan_path) == 0;
+        *ret = *p;
+    }
+    pthread_mutex_unlock(&plan_lock);
+    return mine;
+}
+
+/* ---- acting */
 
 static int act(const struct point *p)
 {
@@ -110,15 +161,19 @@ static int act(const struct point *p)
             ;
     }
     if (p->raise)
-        raise(p->raise);
+        kill(getpid(),
+             p->raise); /* to the process: raise() would leave TERM pending in a thread that blocks it */
     return p->error;
 }
 
 int failpoint_hit(const char *name)
 {
+    struct point taken;
     int error = 0;
 
     pthread_once(&once, read_environment);
+    if (plan_path[0])
+        return take_from_file(name, &taken) ? act(&taken) : 0;
     for (int i = 0; i < npoints; i++) {
         struct point *p = &points[i];
 
@@ -128,6 +183,32 @@ int failpoint_hit(const char *name)
             error = error ? error : act(p);
     }
     return error;
+}
+
+bool failpoint_planned(const char *name)
+{
+    bool planned = false;
+
+    pthread_once(&once, read_environment);
+    pthread_mutex_lock(&plan_lock);
+    if (plan_path[0])
+        load_plan();
+    for (int i = 0; i < npoints; i++)
+        planned = planned || strcmp(points[i].name, name) == 0;
+    pthread_mutex_unlock(&plan_lock);
+    return planned;
+}
+
+void failpoint_arm(const char *plan)
+{
+    pthread_once(&once, read_environment);
+    forget_points();
+    plan_path[0] = '\0';
+    plan_inode = 0;
+    if (plan && plan[0] == '@')
+        snprintf(plan_path, sizeof plan_path, "%s", plan + 1);
+    else if (plan)
+        parse_plan(plan);
 }
 
 #else

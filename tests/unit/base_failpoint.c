@@ -84,6 +84,38 @@ TEST(a_plan_with_a_typing_error_ends_the_process)
     }
 }
 
+static void write_plan(const char *path, const char *plan)
+{
+    char fresh[128];
+    FILE *out;
+
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    out = fopen(fresh, "w");
+    CHECK(out && fputs(plan, out) >= 0 && fclose(out) == 0 && rename(fresh, path) == 0);
+}
+
+TEST(a_plan_in_a_file_arms_a_running_process_and_acts_once)
+{
+    char path[64], at[80];
+
+    snprintf(path, sizeof path, "/tmp/fovea-plan.%d", (int)getpid());
+    snprintf(at, sizeof at, "@%s", path);
+    failpoint_arm(at);
+    CHECK_I64(failpoint("a"), 0);
+    CHECK(!failpoint_planned("a"));
+    write_plan(path, "a:2:eio\n");
+    CHECK(failpoint_planned("a") && !failpoint_planned("b"));
+    CHECK_I64(failpoint("a"), 0);
+    CHECK_I64(failpoint("b"), 0);
+    CHECK_I64(failpoint("a"), EIO);
+    CHECK(access(path, F_OK) != 0);
+    CHECK_I64(failpoint("a"), 0);
+    CHECK(!failpoint_planned("a"));
+    write_plan(path, "a:1:enospc\n");
+    CHECK_I64(failpoint("a"), ENOSPC);
+    failpoint_arm(NULL);
+}
+
 #else
 
 TEST(release_builds_have_no_failpoints)
