@@ -3,7 +3,8 @@
 #   make            build every program into bin/
 #   make help       list the targets
 #
-# MODE picks the build: release (default), debug, asan (address + undefined), tsan. CC picks the compiler.
+# MODE picks the build: release (default), debug, asan (address + undefined), tsan, fuzz (clang). CC picks
+# the compiler.
 
 MODE ?= release
 CC   ?= gcc
@@ -17,6 +18,9 @@ PKGS := libpq json-c openssl libprotobuf-c libexif libtiff-4 libjpeg libpng libw
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wvla -Wformat=2 -Wundef -Wunused-result -Werror
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fPIE -D_FORTIFY_SOURCE=2 -ftrivial-auto-var-init=zero
+ifneq ($(findstring clang,$(CC)),)
+HARDENING += -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang
+endif
 CPPFLAGS := -I. -I$(B) -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS))
 CFLAGS   := -std=c17 -g $(WARNINGS) -pthread -fno-omit-frame-pointer -fvisibility=hidden
 LDFLAGS  := -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed
@@ -29,11 +33,14 @@ CFLAGS += -O0 -fPIE -DFOVEA_FAILPOINTS
 else ifeq ($(MODE),asan)
 CFLAGS  += -O1 -fPIE -fsanitize=address,undefined -fno-sanitize-recover=all -DFOVEA_FAILPOINTS
 LDFLAGS += -fsanitize=address,undefined
+else ifeq ($(MODE),fuzz)
+CFLAGS  += -O1 -fPIE -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -DFOVEA_FAILPOINTS
+LDFLAGS += -fsanitize=address,undefined
 else ifeq ($(MODE),tsan)
 CFLAGS  += -O1 -fPIE -fsanitize=thread -DFOVEA_FAILPOINTS
 LDFLAGS += -fsanitize=thread
 else
-$(error MODE is one of release, debug, asan, tsan)
+$(error MODE is one of release, debug, asan, tsan, fuzz)
 endif
 
 MODULES := base media inference domain fcgi handlers worker cli
@@ -77,7 +84,7 @@ $(B)/%.o: %.c
 all: $(addprefix bin/,$(PROGRAMS)) ## build every program into bin/
 
 include tests/tests.mk
--include tools/targets.mk
+-include tools/targets.mk tests/bench/bench.mk tests/torture/torture.mk tests/fuzz/fuzz.mk
 
 .PHONY: help clean-build
 help: ## list the targets

@@ -24,7 +24,10 @@ const char *status_name(enum status st)
     return (unsigned)st < ST__COUNT ? names[st] : "unknown";
 }
 
-static void fault_fill(struct fault *f, const char *field, int64_t offset, const char *format, va_list ap)
+static void fill(struct fault *f, const char *field, int64_t offset, const char *format, va_list ap)
+    __attribute__((format(printf, 4, 0)));
+
+static void fill(struct fault *f, const char *field, int64_t offset, const char *format, va_list ap)
 {
     f->field = field;
     f->path[0] = '\0';
@@ -34,26 +37,24 @@ static void fault_fill(struct fault *f, const char *field, int64_t offset, const
     vsnprintf(f->detail, sizeof f->detail, format, ap);
 }
 
-enum status fault_set(struct fault *f, enum status st, const char *field, const char *format, ...)
+void fault_fill(struct fault *f, const char *field, const char *format, ...)
 {
     va_list ap;
 
-    if (f) {
-        va_start(ap, format);
-        fault_fill(f, field, -1, format, ap);
-        va_end(ap);
-    }
-    return st;
+    if (!f)
+        return;
+    va_start(ap, format);
+    fill(f, field, -1, format, ap);
+    va_end(ap);
 }
 
-enum status fault_at(struct fault *f, enum status st, const char *field, int64_t offset, const char *format, ...)
+void fault_fill_at(struct fault *f, const char *field, int64_t offset, const char *format, ...)
 {
     va_list ap;
 
-    if (f) {
-        va_start(ap, format);
-        fault_fill(f, field, offset, format, ap);
-        va_end(ap);
-    }
-    return st;
+    if (!f)
+        return;
+    va_start(ap, format);
+    fill(f, field, offset, format, ap);
+    va_end(ap);
 }

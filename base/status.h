@@ -39,14 +39,22 @@ struct fault {
 #define FAULT_INIT ((struct fault){ .offset = -1 })
 
 /*
- * Fills f (may be NULL) and returns st, so that a check can end in one line. field is a constant string or NULL.
+ * Fills f (may be NULL) and gives back st, so that a check can end in one line:
+ *     return fault_set(f, ST_INVALID, "iou", "must be between 0 and 1, got %g", iou);
+ * field is a constant string or NULL. fault_at is the same for a failure at a byte offset of the input.
+ * (Macros, so that readers of the code, compilers among them, see that the result is st.)
  */
-enum status fault_set(struct fault *f, enum status st, const char *field, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+#define fault_set(f, st, ...)        status_same((st), (fault_fill((f), __VA_ARGS__), 0))
+#define fault_at(f, st, field, ...)  status_same((st), (fault_fill_at((f), (field), __VA_ARGS__), 0))
 
-/* The same, for a failure at a byte offset of the input. */
-enum status fault_at(struct fault *f, enum status st, const char *field, int64_t offset, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+static inline enum status status_same(enum status st, int filled)
+{
+    (void)filled;
+    return st;
+}
+void fault_fill(struct fault *f, const char *field, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void fault_fill_at(struct fault *f, const char *field, int64_t offset, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* "invalid", "not_found" ...: for logs. */
 const char *status_name(enum status st);

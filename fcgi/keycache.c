@@ -4,6 +4,7 @@
 #include <openssl/sha.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +97,20 @@ static bool cached(struct keycache *k, const struct entry *e, const uint8_t *has
     return hit;
 }
 
+/* Says once in a while that the key is in use. What is lost here is a time of day, not a request. */
+static void note_use(struct db *db, int64_t key_id)
+{
+    char id[24];
+    const struct param p = { .text = id };
+    const struct db_call call = { "SELECT domain.key_used($1)", &p, 1 };
+    struct fault ignored = FAULT_INIT;
+    PGresult *r;
+
+    snprintf(id, sizeof id, "%lld", (long long)key_id);
+    if (db_write(db, &call, 1, &r, &ignored) == ST_OK)
+        PQclear(r);
+}
+
 static enum status load(struct db *db, const uint8_t *hash, struct key_info *ret, struct fault *f)
 {
     const struct param p = p_bytes(hash, KEY_HASH_BYTES);
@@ -134,8 +149,11 @@ enum status keycache_find(struct keycache *k, struct db *db, const uint8_t hash[
     e = &k->entries[at % SLOTS];
     if (listening && cached(k, e, hash, generation, ret))
         return ST_OK;
-    if ((st = load(db, hash, ret, f)) != ST_OK || !listening)
+    if ((st = load(db, hash, ret, f)) != ST_OK)
         return st;
+    note_use(db, ret->actor.key_id);
+    if (!listening)
+        return ST_OK;
     pthread_rwlock_wrlock(&k->lock);
     memcpy(e->hash, hash, KEY_HASH_BYTES);
     e->info = *ret;

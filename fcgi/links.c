@@ -52,6 +52,7 @@ void link_make(void *arg, const char *purpose, const char *value, struct buffer 
     }
     link.name = end + 1;
     buffer_text(&url, rq->base_url);
+    signer_refresh(rq->ctx->signer);
     sign_link(rq->ctx->signer, &link, &url);
     json_write_string(out, url.p, url.n);
     buffer_free(&url);
@@ -205,6 +206,7 @@ enum status links_serve(struct request *rq, struct response *rs, struct fault *f
 
     if (strcmp(rq->method, "GET") != 0)
         return fault_set(f, ST_FORBIDDEN, NULL, "the link is not valid");
+    signer_refresh(rq->ctx->signer);
     st = sign_parse(rq->raw_path, strlen(rq->raw_path), rq->raw_query, strlen(rq->raw_query),
                     clock_wall_us() / 1000000, &sr, f);
     if (st != ST_OK)

@@ -32,7 +32,7 @@
 
 static const struct dialect *const dialects[] = { &ultralytics_dialect, &automl_dialect };
 
-enum { NDIALECTS = sizeof dialects / sizeof *dialects, DRAIN_S = 30 };
+enum { NDIALECTS = sizeof dialects / sizeof *dialects, DRAIN_S = 30, MAX_OVERRIDES = 32 };
 
 static const char usage[] =
     "Usage: fovea-api --pool api|predict|slow [--config FILE] [--set KEY=VALUE]...\n"
@@ -44,7 +44,7 @@ static const char usage[] =
 
 struct options {
     const char *config, *pool, *openapi;
-    const char *overrides[32];
+    const char *overrides[MAX_OVERRIDES];
     size_t noverrides;
     bool child, nginx_map;
 };
@@ -69,7 +69,7 @@ static int parse_options(int argc, char **argv, struct options *o)
             o->config = optarg;
             break;
         case 's':
-            if (o->noverrides + 1 < sizeof o->overrides / sizeof *o->overrides)
+            if (o->noverrides + 1 < MAX_OVERRIDES)
                 o->overrides[o->noverrides++] = optarg;
             break;
         case 'C':
@@ -194,17 +194,19 @@ static int run_child(enum pool pool)
 
 static int run_pool(const struct options *o, char **argv, int argc)
 {
-    char **child = calloc((size_t)argc + 2, sizeof *child);
+    char **child;
     int pool = 0;
 
     while (pool < POOL__COUNT && (!o->pool || strcmp(o->pool, pool_names[pool]) != 0))
         pool++;
-    if (pool == POOL__COUNT || !child) {
+    if (pool == POOL__COUNT) {
         fputs(usage, stderr);
         return 64;
     }
     if (o->child)
         return run_child((enum pool)pool);
+    if (!(child = calloc((size_t)argc + 2, sizeof *child))) /* kept for as long as the master lives */
+        return 71;
     memcpy(child, argv, (size_t)argc * sizeof *child);
     child[argc] = (char[]){ "--child" };
     return master_run(pool == POOL_API ? (int)config_i64("api.processes") : 1, child);
