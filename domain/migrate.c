@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/limits.h"
 #include "base/text.h"
 
@@ -372,12 +373,14 @@ static enum status code_schemas(const struct sql_tree *t, struct buffer *ret, st
 static const char code_drop[] =
     "SELECT format('DROP SCHEMA IF EXISTS %I CASCADE', s)"
     "  FROM (SELECT unnest(v.schemas) FROM data.code_version v UNION SELECT unnest($1::text[])) AS x(s)";
-static const char code_create[] = "SELECT format('CREATE SCHEMA %I', s) FROM unnest($1::text[]) AS x(s)";
-static const char code_grant[] = "SELECT format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %1$I FROM PUBLIC;"
-                                 "               GRANT USAGE ON SCHEMA %1$I TO fovea_api;"
-                                 "               GRANT SELECT ON ALL TABLES IN SCHEMA %1$I TO fovea_api;"
-                                 "               GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %1$I TO "
-                                 "fovea_api', s) FROM unnest($1::text[]) AS x(s)";
+static const char code_create[] =
+    "SELECT format('CREATE SCHEMA %1$I;"
+    "               GRANT USAGE ON SCHEMA %1$I TO fovea_api;"
+    "               ALTER DEFAULT PRIVILEGES IN SCHEMA %1$I GRANT SELECT ON TABLES TO fovea_api;"
+    "               ALTER DEFAULT PRIVILEGES IN SCHEMA %1$I GRANT EXECUTE ON FUNCTIONS TO fovea_api', s)"
+    "  FROM unnest($1::text[]) AS x(s)";
+static const char code_close[] = "SELECT format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', "
+                                 "s) FROM unnest($1::text[]) AS x(s)";
 
 /* Runs each statement that the query makes. */
 static enum status run_made(PGconn *c, const char *query, const char *schemas, struct fault *f)
@@ -405,10 +408,12 @@ static enum status reload_code(PGconn *c, struct sql_tree *t, struct fault *f)
         st = run_made(c, code_drop, values[1], f);
     if (st == ST_OK)
         st = run_made(c, code_create, values[1], f);
-    for (size_t i = t->migrations; st == ST_OK && i < t->n; i++)
+    for (size_t i = t->migrations; st == ST_OK && i < t->n; i++) {
         st = run_file(c, &t->files[i], f);
+        (void)failpoint("code_file_loaded");
+    }
     if (st == ST_OK)
-        st = run_made(c, code_grant, values[1], f);
+        st = run_made(c, code_close, values[1], f);
     if (st == ST_OK)
         st = ask(c,
                  "INSERT INTO data.code_version (sha256, schemas) VALUES ($1, $2::text[])"
@@ -478,6 +483,7 @@ static enum status run_locked(PGconn *c, struct sql_tree *t, FILE *progress, str
     for (size_t i = applied; st == ST_OK && i < t->migrations; i++) {
         say(progress, "applying", t->files[i].name);
         st = apply_migration(c, &t->files[i], f);
+        (void)failpoint("migration_applied");
     }
     if (st == ST_OK)
         st = code_current(c, "data.code_version", t, &current, f);

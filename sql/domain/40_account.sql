@@ -2,9 +2,9 @@
 
 CREATE FUNCTION domain.key_find(hash bytea)
 RETURNS TABLE (key_id bigint, account_id bigint, organization_id bigint, scopes integer, site_admin boolean,
-               per_minute integer, per_day integer, suspended boolean) LANGUAGE sql STABLE AS $$
+               per_minute integer, per_day integer, suspended boolean, plan text) LANGUAGE sql STABLE AS $$
     SELECT k.id, k.account_id, k.organization_id, domain.scope_bits(k.scopes), c.site_admin,
-           p.per_minute, p.per_day, c.suspended_at IS NOT NULL
+           p.per_minute, p.per_day, c.suspended_at IS NOT NULL, p.name
       FROM domain.api_key_secret k
       JOIN domain.account c ON c.id = k.account_id
       JOIN domain.organization o ON o.account_id = k.account_id

@@ -38,7 +38,8 @@ BEGIN
     IF made.row_id IS NULL THEN
         RETURN;
     ELSIF made.route <> $3 OR made.digest <> $4 THEN
-        PERFORM domain.fail('FV409', 'idempotency_key', 'This Idempotency-Key was used for another request');
+        RAISE EXCEPTION USING ERRCODE = 'FV409', COLUMN = 'idempotency_key',
+                              MESSAGE = 'This Idempotency-Key was used for another request';
     END IF;
     RETURN NEXT made.row_id;
 END $$;

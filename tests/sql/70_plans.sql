@@ -3,8 +3,8 @@
 CALL t.people();
 INSERT INTO data.label_set SELECT FROM generate_series(1, 40000);
 INSERT INTO data.project (organization_id, label_set_id, name, slug, created_by, created_at, dataset_count)
-SELECT (a.who).organization_id, s.n, 'Project ' || s.n % 1000, 'project-' || s.n, (a.who).account_id, now() - s.n * interval '1 second', s.n % 50
-  FROM (SELECT row_number() OVER (ORDER BY id) AS n, id FROM data.label_set LIMIT 40000) s
+SELECT (a.who).organization_id, s.id, 'Project ' || s.n % 1000, 'project-' || s.n, (a.who).account_id, now() - s.n * interval '1 second', s.n % 50
+  FROM (SELECT row_number() OVER (ORDER BY id DESC) AS n, id FROM data.label_set ORDER BY id DESC LIMIT 40000) s
   JOIN (VALUES (0, t.actor('alice')), (1, t.actor('mallory'))) AS a (half, who) ON a.half = s.n % 2;
 INSERT INTO data.project_member (project_id, account_id, role)
 SELECT p.id, p.created_by, 'owner' FROM data.project p WHERE p.slug LIKE 'project-%';
