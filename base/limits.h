@@ -46,6 +46,7 @@ enum {
     LIMIT_TENSOR_RANK = 8,
     LIMIT_DETECTIONS = 300,
     LIMIT_MODEL_INPUT_PX = 4096,       /* side of a network's input */
+    LIMIT_MODEL_KERNELS = 8192,        /* compiled primitives: each is machine code of its own */
 
     LIMIT_LITERAL_BYTES = 4 << 20,     /* a Python literal in a model's metadata */
     LIMIT_LITERAL_DEPTH = 32,
@@ -68,5 +69,6 @@ enum {
 #define LIMIT_MODEL_BYTES ((long long)1 << 30)        /* default of model.max_bytes */
 #define LIMIT_MODEL_MEMORY_BYTES ((long long)2 << 30)
 #define LIMIT_TENSOR_ELEMENTS ((long long)1 << 31)
+#define LIMIT_MODEL_WORK ((long long)4000000000000)   /* multiplications of one run; YOLOv8x at 1280 has a tenth */
 
 #endif

@@ -60,6 +60,23 @@ static enum status evaluate(struct graph *g, struct node *n, const struct call *
     return ST_OK;
 }
 
+/* Multiplications of a node, about: what bounds the time of a run. */
+static double node_work(const struct call *c)
+{
+    const struct value *x = call_in(c, 0), *w = call_in(c, 1), *y = call_out(c, 0);
+    const struct attribute *kernel = node_attribute(c->node, "kernel_shape");
+    const double in = x ? (double)value_elements(x) : 0, out = y ? (double)value_elements(y) : 0;
+    const char *type = c->node->type;
+
+    if (strcmp(type, "Conv") == 0 || strcmp(type, "ConvTranspose") == 0)
+        return (type[4] ? in : out) * (double)value_span(w, 1, w->rank);
+    if ((strcmp(type, "MatMul") == 0 || strcmp(type, "Gemm") == 0) && x->rank > 0)
+        return out * (double)x->dims[x->rank - (node_int(c->node, "transA", 0) ? 2 : 1)];
+    if (kernel && kernel->kind == ATTRIBUTE_INTS && kernel->n == 2)
+        return out * (double)kernel->ints[0] * (double)kernel->ints[1];
+    return in + out;
+}
+
 static enum status infer_node(struct graph *g, struct node *n, const struct value **in,
                               struct value **out, struct fault *f)
 {
@@ -76,8 +93,14 @@ static enum status infer_node(struct graph *g, struct node *n, const struct valu
     for (int i = 0; i < n->noutputs; i++)
         if (out[i] && (st = check_size(g, n, out[i], f)) != ST_OK)
             return st;
-    if (!can_evaluate(g, n, &cost))
+    if (!can_evaluate(g, n, &cost)) {
+        g->work += node_work(&c);
+        if (g->work > (double)LIMIT_MODEL_WORK)
+            return fault_set(f, ST_TOO_LARGE, "model",
+                             "one run of the model would take more than %.0e operations",
+                             (double)LIMIT_MODEL_WORK);
         return ST_OK;
+    }
     g->fold_budget -= cost;
     return evaluate(g, n, &c, f);
 }
@@ -111,6 +134,7 @@ enum status graph_infer(struct graph *g, struct fault *f)
     out = arena_array(g->arena, (size_t)most_out + 1, sizeof *out);
     if (!in || !out)
         return fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
+    g->work = 0;
     for (int i = 0; st == ST_OK && i < g->nnodes; i++)
         if (!g->nodes[i].dead)
             st = infer_node(g, &g->nodes[i], in, out, f);

@@ -25,9 +25,12 @@ static char attribute_letter(const char *spec, const char *name)
 {
     const size_t n = strlen(name);
 
-    for (const char *p = spec; p && *p; p = strchr(p, ' '), p += p ? 1 : 0)
-        if (strncmp(p + 2, name, n) == 0 && (p[2 + n] == ' ' || p[2 + n] == '\0'))
-            return *p;
+    while (spec && *spec) {
+        const char *next = strchr(spec, ' ');
+        if (strncmp(spec + 2, name, n) == 0 && (spec[2 + n] == ' ' || spec[2 + n] == '\0'))
+            return *spec;
+        spec = next ? next + 1 : NULL;
+    }
     return 0;
 }
 

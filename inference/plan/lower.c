@@ -140,6 +140,9 @@ static void add_step(struct lowering *l, struct step s, const int slots[])
     for (size_t i = (size_t)s.nin; i < n; i++)
         if (slots[i] == GRAPH_NONE && s.kernel)
             fail(l);
+    if (s.kernel && ++p->nkernels > LIMIT_MODEL_KERNELS && l->st == ST_OK)
+        l->st = fault_set(l->fault, ST_TOO_LARGE, "model", "the model needs more than %d kernels",
+                          LIMIT_MODEL_KERNELS);
     if (l->st == ST_OK && (s.slots = arena_array(l->graph->arena, n + 1, sizeof *s.slots)))
         steps = grow(l, p->steps, p->nsteps, &p->steps_cap, sizeof *steps);
     if (!steps) {

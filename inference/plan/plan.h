@@ -34,7 +34,7 @@ struct plan {
     struct kernel_engine *engine;
     struct slot *slots;
     struct step *steps;
-    int nslots, nsteps, slots_cap, steps_cap;
+    int nslots, nsteps, slots_cap, steps_cap, nkernels;
     int *inputs, *outputs; /* slots, row-major */
     size_t memory_bytes;   /* of a context, without scratch */
     size_t scratch_bytes;

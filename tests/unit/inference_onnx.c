@@ -317,6 +317,28 @@ TEST(huge_outputs_of_small_files_are_too_large)
     CHECK_I64(load_graph(&grown, 17, detail), ST_TOO_LARGE);
 }
 
+TEST(a_run_that_would_take_hours_is_too_large)
+{
+    struct buffer g = { 0 };
+    char from[16] = "x", to[16], words[40], detail[200];
+
+    onnx_input(&g, "x", 4, (const int64_t[]){ 1, 1, 4096, 4096 });
+    onnx_output(&g, "y");
+    onnx_ints(&g, "s", 4, (const int64_t[]){ 1, 1, 1000, 1000 });
+    onnx_node(&g, "ConstantOfShape", "s", "w", NULL);
+    for (int i = 0; i < 10; i++) {
+        struct buffer a = { 0 };
+        onnx_text_attribute(&a, "auto_pad", "SAME_UPPER");
+        snprintf(words, sizeof words, "%s w", from);
+        snprintf(to, sizeof to, "t%d", i);
+        onnx_node(&g, "Conv", words, to, &a);
+        memcpy(from, to, sizeof from);
+    }
+    onnx_node(&g, "Relu", from, "y", NULL);
+    CHECK_I64(load_graph(&g, 17, detail), ST_TOO_LARGE);
+    CHECK_MENTIONS(detail, "operations");
+}
+
 TEST(doubling_a_constant_again_and_again_stays_within_the_budget)
 {
     struct buffer g = graph_with_input();
