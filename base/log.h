@@ -1,7 +1,7 @@
 /*
- * Structured log on stderr: one line an event, JSON or key=value text, with systemd's <N> priority prefix where
- * stderr is the journal. Thread-safe: a line is one write(2). Modules return faults; fcgi/, worker/ and cli/ log.
- * Never pass a key, a signature or a query string.
+ * Structured log on stderr: one line an event, JSON or key=value text, with systemd's <N> priority
+ * prefix where stderr is the journal. Thread-safe: a line is one write(2). Modules return faults; fcgi/,
+ * worker/ and cli/ log. Never pass a key, a signature or a query string.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

@@ -16,8 +16,8 @@ struct slice {
 #define SLICE_LITERAL(s) ((struct slice){ (s), sizeof(s) - 1 })
 
 /*
- * A growing buffer. Zero-initialise, release with buffer_free. When memory or max (0 = no limit) is exceeded it
- * becomes failed: further writes are ignored, so a writer may check once, at the end.
+ * A growing buffer. Zero-initialise, release with buffer_free. When memory or max (0 = no limit) is
+ * exceeded it becomes failed: further writes are ignored, so a writer may check once, at the end.
  */
 struct buffer {
     char *p;
@@ -32,15 +32,16 @@ void buffer_char(struct buffer *b, char c);
 void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *buffer_terminate(struct buffer *b); /* adds a NUL that n does not count; "" when failed */
 
-/* Strict conversions of the whole slice: false when it is empty, has other characters or does not fit. */
+/* Strict conversions of the whole slice: false when it is empty, is anything else or does not fit. */
 bool text_i64(const char *s, size_t n, int64_t *ret);
-bool text_f64(const char *s, size_t n, double *ret); /* finite decimal numbers only */
-bool text_hex(const char *s, size_t n, uint8_t *ret); /* n even; n / 2 bytes; either case */
+bool text_f64(const char *s, size_t n, double *ret);      /* finite decimal numbers only */
+bool text_hex(const char *s, size_t n, uint8_t *ret);     /* n even; n / 2 bytes; either case */
 bool text_uuid(const char *s, size_t n, uint8_t ret[16]); /* 8-4-4-4-12, either case */
 void text_to_hex(const uint8_t *p, size_t n, char *ret);  /* 2n lower-case digits and a NUL */
 
 bool text_is_utf8(const char *s, size_t n); /* well-formed by RFC 3629: no overlong form, no surrogate */
-size_t text_utf8_sequence(const char *s, size_t n); /* bytes of the well-formed character at s, 1..4; 0: malformed */
+size_t text_utf8_sequence(const char *s,
+                          size_t n); /* bytes of the well-formed character at s, 1..4; 0: malformed */
 size_t text_code_points(const char *s, size_t n); /* of well-formed UTF-8 */
 
 /* Equal in a time that depends on n alone. */

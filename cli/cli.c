@@ -25,8 +25,10 @@ enum status cli_db(struct cli *c, struct db **ret, struct fault *f)
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     if ((st = db_connect(c->db, f)) != ST_OK)
         return st;
-    if ((st = db_facts_load(c->db, f)) != ST_OK)
+    if ((st = db_facts_load(c->db, f)) == ST_INTERNAL) /* the function is not there */
         return fault_set(f, ST_UNAVAILABLE, NULL, "the database has no schema yet; run `fovea migrate`");
+    if (st != ST_OK)
+        return st;
     *ret = c->db;
     return ST_OK;
 }

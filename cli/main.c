@@ -18,9 +18,9 @@
 enum { OVERRIDES = 64, ARENA_BYTES = 64 << 20 };
 
 static const struct command *const groups[] = {
-    database_commands, user_commands, key_commands, model_commands, media_commands, config_commands,
+    database_commands, user_commands,   key_commands, model_commands,
+    media_commands,    config_commands, NULL,
 };
-enum { NGROUPS = sizeof groups / sizeof *groups };
 
 /* What every command understands, in any place. */
 enum { OPT_HELP = 1000, OPT_VERSION, OPT_JSON, OPT_CONFIG, OPT_SET };
@@ -70,7 +70,7 @@ static void print_overview(void)
 {
     printf("Usage: fovea [--config FILE] [--set KEY=VALUE] COMMAND [ARGUMENTS]\n\n"
            "Administers one Fovea site.\n\nCommands:\n");
-    for (size_t g = 0; g < NGROUPS; g++)
+    for (size_t g = 0; groups[g]; g++)
         for (const struct command *c = groups[g]; c->words; c++) {
             char left[64];
 
@@ -136,7 +136,7 @@ static size_t add_globals(struct option *table)
 /* The command whose words argv begins with; *ret_n: how many they are. */
 static const struct command *find_command(char **argv, int argc, int *ret_n)
 {
-    for (size_t g = 0; g < NGROUPS; g++)
+    for (size_t g = 0; groups[g]; g++)
         for (const struct command *c = groups[g]; c->words; c++) {
             const char *const blank = strchr(c->words, ' ');
             const size_t n = blank ? (size_t)(blank - c->words) : strlen(c->words);

@@ -165,23 +165,23 @@ TEST(the_boundary_is_read_from_content_type_or_refused)
         const char *type;
         enum status want;
     } cases[] = {
-        {"multipart/form-data; boundary=XyZ",                     ST_OK                    },
-        { "Multipart/Form-Data;charset=utf-8 ;BOUNDARY=\"XyZ\";", ST_OK                    },
+        {"multipart/form-data; boundary=XyZ",                                                          ST_OK         },
+        { "Multipart/Form-Data;charset=utf-8 ;BOUNDARY=\"XyZ\";",                                      ST_OK         },
         { "multipart/form-data; boundary=\"X\\yZ\"",
-         ST_UNSUPPORTED                                                                    }, /* a backslash is no boundary character */
-        { "multipart/form-data",                                  ST_UNSUPPORTED           },
-        { "multipart/form-data; boundary=",                       ST_UNSUPPORTED           },
-        { "multipart/form-data; boundary=\"\"",                   ST_UNSUPPORTED           },
-        { "multipart/form-data; boundary=\"XyZ",                  ST_UNSUPPORTED           },
-        { "multipart/form-data; boundary=\"XyZ \"",               ST_UNSUPPORTED           },
-        { "multipart/form-data; boundary=XyZ; boundary=XyZ",      ST_UNSUPPORTED           },
-        { "multipart/form-data; boundary=X\r\nyZ",                ST_UNSUPPORTED           },
+         ST_UNSUPPORTED                                                                                              }, /* a backslash is no boundary character */
+        { "multipart/form-data",                                                                       ST_UNSUPPORTED},
+        { "multipart/form-data; boundary=",                                                            ST_UNSUPPORTED},
+        { "multipart/form-data; boundary=\"\"",                                                        ST_UNSUPPORTED},
+        { "multipart/form-data; boundary=\"XyZ",                                                       ST_UNSUPPORTED},
+        { "multipart/form-data; boundary=\"XyZ \"",                                                    ST_UNSUPPORTED},
+        { "multipart/form-data; boundary=XyZ; boundary=XyZ",                                           ST_UNSUPPORTED},
+        { "multipart/form-data; boundary=X\r\nyZ",                                                     ST_UNSUPPORTED},
         { "multipart/form-data; "
-         "boundary=1234567890123456789012345678901234567890123456789012345678901234567890A",                                                        ST_UNSUPPORTED},
-        { "multipart/mixed; boundary=XyZ",                                                      ST_UNSUPPORTED                                                },
-        { "application/json",                                                      ST_UNSUPPORTED             },
-        { "",                                                      ST_UNSUPPORTED                                                                },
-        { NULL,                                                      ST_UNSUPPORTED           },
+          "boundary=1234567890123456789012345678901234567890123456789012345678901234567890A", ST_UNSUPPORTED},
+        { "multipart/mixed; boundary=XyZ",                                                             ST_UNSUPPORTED},
+        { "application/json",                                                                          ST_UNSUPPORTED},
+        { "",                                                                                          ST_UNSUPPORTED},
+        { NULL,                                                                                        ST_UNSUPPORTED},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -272,11 +272,11 @@ TEST(malformed_bodies_are_refused)
         { "--XyZ\r\nContent-Disposition: form-data; name=a\r\n folded\r\n\r\nv\r\n--XyZ--", ST_INVALID    },
         { "--XyZ\r\nContent-Disposition\r\n\r\nv\r\n--XyZ--",                               ST_INVALID    },
         { "--XyZ\r\nContent-Disposition: form-data; name=a\r\nContent-Disposition: form-data; "
-         "name=a\r\n\r\nv\r\n--XyZ--",                                                                                  ST_INVALID                                                                     },
+          "name=a\r\n\r\nv\r\n--XyZ--",                                            ST_INVALID    },
         { "--XyZ\r\nContent-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: "
-         "base64\r\n\r\nv\r\n--XyZ--",                                                                                ST_UNSUPPORTED                          },
-        { "--XyZ\r\nContent-Disposition: form-data; name=a\r\n\r\nv\r\n--XyZ\r\n",ST_INVALID},
-        { "--XyZ\r\nContent-Disposition: form-data; name=a\r\n\r\nv",                                                                                    ST_INVALID                                                                                                                          },
+          "base64\r\n\r\nv\r\n--XyZ--",                                            ST_UNSUPPORTED},
+        { "--XyZ\r\nContent-Disposition: form-data; name=a\r\n\r\nv\r\n--XyZ\r\n",          ST_INVALID    },
+        { "--XyZ\r\nContent-Disposition: form-data; name=a\r\n\r\nv",                       ST_INVALID    },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
