@@ -2,7 +2,7 @@
  * Concat (ONNX, opsets 4 to 22): values of equal shape but along one axis, one after the other.
  */
 #include <string.h>
-#include "inference/ops/concat.h"
+#include "inference/ops/op.h"
 #include "inference/plan/lower.h"
 
 static enum status infer(const struct call *c, struct fault *f)
@@ -29,25 +29,21 @@ static enum status infer(const struct call *c, struct fault *f)
     return ST_OK;
 }
 
-void concat_values(const struct value *const in[], int n, int axis, const struct value *out)
+static void reference(const struct call *c)
 {
+    const struct value *out = c->out[0];
+    const int64_t named = node_int(c->node, "axis", 0);
+    const int axis = (int)(named < 0 ? named + out->rank : named);
     const size_t size = dtype_size(out->type), outer = value_span(out, 0, axis);
     const size_t row = value_span(out, axis, out->rank) * size;
     size_t at = 0;
 
-    for (int i = 0; i < n; i++) {
-        const size_t part = value_span(in[i], axis, in[i]->rank) * size;
+    for (int i = 0; i < c->nin; i++) {
+        const size_t part = value_span(c->in[i], axis, out->rank) * size;
         for (size_t o = 0; part && o < outer; o++)
-            memcpy((char *)out->data + o * row + at, (const char *)in[i]->data + o * part, part);
+            memcpy((char *)out->data + o * row + at, (const char *)c->in[i]->data + o * part, part);
         at += part;
     }
-}
-
-static void reference(const struct call *c)
-{
-    const int64_t axis = node_int(c->node, "axis", 0);
-
-    concat_values(c->in, c->nin, (int)(axis < 0 ? axis + c->out[0]->rank : axis), c->out[0]);
 }
 
 const struct op ops_concat[] = {

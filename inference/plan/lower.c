@@ -131,6 +131,14 @@ void lower_blocked_view(struct lowering *l, int tensor, int base, size_t offset)
     l->blocked[tensor] = add_view(l, &v, base, offset);
 }
 
+int lower_part(struct lowering *l, int base, size_t offset, const struct value *like)
+{
+    struct value v = *like;
+
+    v.data = NULL;
+    return add_view(l, &v, base, offset);
+}
+
 static void add_step(struct lowering *l, struct step s, const int slots[])
 {
     struct plan *p = l->plan;

@@ -36,6 +36,9 @@ int lower_blocked_output(struct lowering *l, int tensor);
 void lower_plain_view(struct lowering *l, int tensor, int base, size_t offset);
 void lower_blocked_view(struct lowering *l, int tensor, int base, size_t offset);
 
+/* A slot for part of another one, shaped like `like`, that belongs to no tensor. */
+int lower_part(struct lowering *l, int base, size_t offset, const struct value *like);
+
 /* Layouts of slots for oneDNN; of a tensor in either form. Blocked channels are rounded up to whole
  * blocks. */
 struct layout lower_layout(const struct lowering *l, int tensor, bool blocked);

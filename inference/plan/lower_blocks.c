@@ -4,7 +4,6 @@
  */
 #include <math.h>
 #include <string.h>
-#include "inference/ops/concat.h"
 #include "inference/ops/resize.h"
 #include "inference/plan/lower.h"
 
@@ -81,11 +80,6 @@ void lower_eltwise(struct lowering *l, const struct node *n)
     lower_kernel(l, n, k, slots);
 }
 
-static void concat_blocks(const struct call *c)
-{
-    concat_values(c->in, c->nin, 1, c->out[0]);
-}
-
 static bool concat_keeps_blocks(const struct lowering *l, const struct node *n)
 {
     const int64_t axis = node_int(n, "axis", 0);
@@ -94,21 +88,58 @@ static bool concat_keeps_blocks(const struct lowering *l, const struct node *n)
         if (!lower_is_blocked(l, n->inputs[i]) ||
             (i + 1 < n->ninputs && lower_value(l, n->inputs[i])->dims[1] % l->block))
             return false;
-    return axis == 1 || axis == -3;
+    return (axis == 1 || axis == -3) && lower_value(l, n->outputs[0])->dims[0] == 1;
+}
+
+static void copy_part(const struct call *c)
+{
+    memcpy(c->out[0]->data, c->in[0]->data, value_bytes(c->in[0]));
+}
+
+/*
+ * How many inputs from i on are, one after the other, the whole of one slot that no other one holds:
+ * that slot can lie inside the output from the start, and its parts need no copy. 0: none.
+ */
+static int inputs_of_one_slot(const struct lowering *l, const struct node *n, int i, int *ret_root)
+{
+    const struct plan *p = l->plan;
+    size_t offset, want = 0;
+    int root, k = i;
+
+    root = plan_root(p, l->blocked[n->inputs[i]], &offset);
+    for (; k < n->ninputs; k++) {
+        if (plan_root(p, l->blocked[n->inputs[k]], &offset) != root || offset != want)
+            break;
+        want += value_bytes(&p->slots[l->blocked[n->inputs[k]]].v);
+    }
+    *ret_root = root;
+    return p->slots[root].v.data || want != value_bytes(&p->slots[root].v) ? 0 : k - i;
 }
 
 void lower_concat(struct lowering *l, const struct node *n)
 {
-    int *slots = arena_array(l->graph->arena, (size_t)n->ninputs + 1, sizeof *slots);
+    size_t at = 0;
+    int out;
 
-    if (!slots || !concat_keeps_blocks(l, n)) {
+    if (!concat_keeps_blocks(l, n)) {
         lower_reference(l, n);
         return;
     }
-    for (int i = 0; i < n->ninputs; i++)
-        slots[i] = lower_blocked(l, n->inputs[i]);
-    slots[n->ninputs] = lower_blocked_output(l, n->outputs[0]);
-    lower_native(l, n, concat_blocks, n->ninputs, 1, slots);
+    out = lower_blocked_output(l, n->outputs[0]);
+    for (int i = 0, root; l->st == ST_OK && i < n->ninputs;) {
+        const int count = inputs_of_one_slot(l, n, i, &root);
+        if (count > 0) {
+            l->plan->slots[root].base = out;
+            l->plan->slots[root].base_offset = at;
+            at += value_bytes(&l->plan->slots[root].v);
+            i += count;
+        } else {
+            const int from = l->blocked[n->inputs[i++]],
+                      part = lower_part(l, out, at, &l->plan->slots[from].v);
+            lower_native(l, n, copy_part, 1, 1, (const int[]){ from, part });
+            at += value_bytes(&l->plan->slots[from].v);
+        }
+    }
 }
 
 /* Along the channels of one image, at whole blocks, a part of a blocked tensor is contiguous: a view. */
