@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/db_fault.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -247,6 +248,7 @@ enum status db_read(struct db *db, const char *sql, const struct param *params, 
 
 static bool send_calls(struct db *db, const struct db_call *calls, char (*names)[16], size_t n)
 {
+    const bool commits = PQtransactionStatus(db->conn) == PQTRANS_IDLE; /* else a transaction is open around us */
     struct bound b;
 
     for (size_t i = 0; i < n; i++) {
@@ -254,7 +256,13 @@ static bool send_calls(struct db *db, const struct db_call *calls, char (*names)
         if (!PQsendQueryPrepared(db->conn, names[i], (int)calls[i].n, b.values, b.lengths, b.formats, 0))
             return false;
     }
-    return PQpipelineSync(db->conn);
+    if (commits)
+        (void)failpoint("before_commit");
+    if (!PQpipelineSync(db->conn))
+        return false;
+    if (commits)
+        (void)failpoint("commit_sent");
+    return true;
 }
 
 /* Reads results up to the sync; keeps the last good one, explains the first bad one. */
@@ -329,6 +337,67 @@ enum status db_write(struct db *db, const struct db_call *calls, size_t n, PGres
     } else if (st == ST_UNAVAILABLE && !db->conn && f && f->retry_after_s == 0) {
         f->retry_after_s = 1;
     }
+    return st;
+}
+
+/* BEGIN and the calls. *ret_again: a statement was stale and is forgotten; nothing has happened. */
+static enum status write_open(struct db *db, const struct db_call *calls, size_t n, PGresult **ret, bool *ret_again,
+                              struct fault *f)
+{
+    enum status st = db_command(db, "BEGIN", f);
+
+    *ret_again = false;
+    if (st != ST_OK || (st = write_once(db, calls, n, ret, ret_again, f)) == ST_OK)
+        return st;
+    if (db->conn)
+        PQclear(PQexec(db->conn, "ROLLBACK"));
+    *ret_again = *ret_again && db->conn;
+    while (*ret_again && db->nstatements)
+        statement_drop(db, db->nstatements - 1);
+    return st;
+}
+
+static enum status commit(struct db *db, struct fault *f)
+{
+    enum status st = ST_OK;
+    PGresult *r;
+
+    (void)failpoint("before_commit");
+    /* A new connection would commit nothing and say that it went well: this one or none. */
+    if (!db->conn || PQtransactionStatus(db->conn) != PQTRANS_INTRANS || !PQsendQuery(db->conn, "COMMIT"))
+        return db_away(f);
+    (void)failpoint("commit_sent");
+    while ((r = PQgetResult(db->conn))) {
+        if (!is_good(r))
+            st = db_fault_from(db->conn, r, f);
+        PQclear(r);
+    }
+    return st;
+}
+
+enum status db_write_checked(struct db *db, const struct db_call *calls, size_t n,
+                             enum status (*check)(void *arg, struct fault *f), void *arg, PGresult **ret,
+                             struct fault *f)
+{
+    PGresult *r = NULL;
+    enum status st;
+    bool again;
+
+    for (size_t i = 0; i < n; i++)
+        if (calls[i].n > PARAMS_MAX || n > 8)
+            return fault_set(f, ST_INTERNAL, NULL, "too many parameters");
+    if ((st = write_open(db, calls, n, &r, &again, f)) != ST_OK && again)
+        st = write_open(db, calls, n, &r, &again, f);
+    if (st != ST_OK)
+        return st;
+    if ((st = check(arg, f)) == ST_OK)
+        st = commit(db, f);
+    else if (db->conn)
+        PQclear(PQexec(db->conn, "ROLLBACK"));
+    if (st == ST_OK)
+        *ret = r;
+    else
+        PQclear(r);
     return st;
 }
 

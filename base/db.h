@@ -43,6 +43,14 @@ enum status db_read(struct db *db, const char *sql, const struct param *params, 
  */
 enum status db_write(struct db *db, const struct db_call *calls, size_t n, PGresult **ret, struct fault *f) MUST_USE;
 
+/*
+ * The same in a transaction of its own, with a last word before its end: check runs when all calls have succeeded and
+ * nothing is committed yet; when it fails, all is rolled back. Costs two round trips more.
+ */
+enum status db_write_checked(struct db *db, const struct db_call *calls, size_t n,
+                             enum status (*check)(void *arg, struct fault *f), void *arg, PGresult **ret,
+                             struct fault *f) MUST_USE;
+
 /* A simple command without parameters, such as LISTEN. */
 enum status db_command(struct db *db, const char *sql, struct fault *f) MUST_USE;
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/failpoint.h"
 #include "base/text.h"
 
 enum { KEY_RANDOM_BYTES = 20, PAGE_ROWS = 1000 };
@@ -336,9 +337,10 @@ static enum status remove_blob(struct sweep *s, const struct digest *d, int64_t 
 
     if (st == ST_OK)
         st = forget_and_unlink(s, d, &gone, f);
-    if (st == ST_OK)
+    if (st == ST_OK) {
+        (void)failpoint("gc_unlinked");
         st = db_command(s->db, "COMMIT", f);
-    else if (db_command(s->db, "ROLLBACK", &ignored) != ST_OK)
+    } else if (db_command(s->db, "ROLLBACK", &ignored) != ST_OK)
         return st; /* no connection, no transaction */
     if (st == ST_OK && gone) {
         s->result.removed++;
@@ -383,8 +385,11 @@ enum status sweep_blobs(struct db *db, struct store *store, int64_t grace_s, boo
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     if ((st = adopt_unknown(&s, f)) != ST_OK || s.stopped)
         goto out;
-    if ((st = mark(&s, &marked, f)) == ST_OK)
-        st = remove_marked(&s, marked, f);
+    if ((st = mark(&s, &marked, f)) != ST_OK)
+        goto out;
+    if (PQntuples(marked))
+        (void)failpoint("gc_marked");
+    st = remove_marked(&s, marked, f);
 out:
     PQclear(marked);
     arena_free(s.arena);

@@ -67,6 +67,9 @@ struct request {
     struct json_object *body;        /* parsed JSON object, or NULL */
     struct pair *form;               /* text parts of a multipart body */
     size_t nform;
+    /* The last word inside the transaction of a write, or NULL: a failure takes it back. */
+    enum status (*before_commit)(void *arg, struct fault *f);
+    void *before_commit_arg;
     void *command;                   /* decoded; of the operation's record */
     struct page page;
     struct pair extras[8];           /* JSON texts for the envelope's $:name */

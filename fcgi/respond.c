@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "fcgi/context.h"
 #include "fcgi/dialect.h"
@@ -199,8 +200,11 @@ static enum status respond_write(struct request *rq, struct response *rs, struct
     }
     if (read.sql)
         calls[n++] = (struct db_call){ read.sql, read.params, read.n };
-    if ((st = db_write(rq->db, calls, n, &r, f)) != ST_OK)
+    st = rq->before_commit ? db_write_checked(rq->db, calls, n, rq->before_commit, rq->before_commit_arg, &r, f)
+                           : db_write(rq->db, calls, n, &r, f);
+    if (st != ST_OK)
         return st;
+    (void)failpoint("committed");
     if (read.sql && PQntuples(r) == 0)
         st = fault_set(f, ST_NOT_FOUND, NULL, "not found");
     else

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "fcgi/auth.h"
@@ -53,6 +54,7 @@ static enum status serve_dialect(struct request *rq, struct response *rs, struct
     if ((st = auth_request_key(rq, f)) != ST_OK || (st = auth_count(rq, f)) != ST_OK ||
         (st = auth_scope(rq, f)) != ST_OK)
         return st;
+    (void)failpoint("credential_ok");
     return run_route(rq, rs, f);
 }
 

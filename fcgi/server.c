@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "fcgi/metrics.h"
@@ -43,6 +44,13 @@ static bool fcgi_write(void *arg, const char *p, size_t n)
 {
     FCGX_Request *r = arg;
 
+    if (failpoint_planned("response_half_sent")) {
+        (void)!FCGX_PutStr(p, (int)(n / 2), r->out);
+        (void)!FCGX_FFlush(r->out);
+        (void)failpoint("response_half_sent");
+        p += n / 2;
+        n -= n / 2;
+    }
     while (n) {
         const int piece = n > 1 << 20 ? 1 << 20 : (int)n;
 

@@ -287,6 +287,21 @@ out:
     return st == ST_OK ? st : break_spool(sp, st);
 }
 
+enum status spool_settle(struct spool *sp, struct fault *f)
+{
+    struct digest digest;
+    int64_t size;
+    int fd;
+
+    if (!sp->published)
+        return fault_set(f, ST_INTERNAL, NULL, "the file was not published");
+    if ((fd = store_open_fd(sp->store, &sp->digest)) >= 0) {
+        close(fd);
+        return ST_OK;
+    }
+    return spool_publish(sp, &digest, &size, f);
+}
+
 enum status spool_map(struct spool *sp, const void **ret, size_t *ret_size, struct fault *f)
 {
     enum status st;

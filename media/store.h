@@ -34,6 +34,9 @@ enum status spool_write(struct spool *sp, const void *p, size_t n, struct fault 
 enum status spool_adopt(struct store *s, const char *path, const char *under, int64_t max_bytes, struct spool **ret,
                         struct fault *f) MUST_USE;
 enum status spool_publish(struct spool *sp, struct digest *ret, int64_t *ret_size, struct fault *f) MUST_USE;
+/* Inside the transaction that wrote the reference: the published file is there, or is published again. The sweeper may
+ * have taken a file of the same bytes between spool_publish and the row; from the row on it can't. */
+enum status spool_settle(struct spool *sp, struct fault *f) MUST_USE;
 /* Read access before publishing, to check what it is: a read-only map of the whole file, valid until spool_free. */
 enum status spool_map(struct spool *sp, const void **ret, size_t *ret_size, struct fault *f) MUST_USE;
 void spool_free(struct spool *sp); /* removes the temporary file unless published; accepts NULL */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "worker/worker.h"
@@ -67,6 +68,8 @@ enum status queue_take(struct worker *w, struct job *ret, bool *ret_found, struc
         ret->parameters = strdup(row_text(r, 0, 2));
     }
     PQclear(r);
+    if (*ret_found)
+        (void)failpoint("job_leased");
     if (*ret_found && !ret->parameters)
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory"); /* its lease will run out */
     return ST_OK;
@@ -193,6 +196,7 @@ void queue_run(struct job *job)
     enum status st;
 
     st = job->kind->run(job, &result, &f);
+    (void)failpoint("job_run");
     snprintf(took, sizeof took, "%" PRId64, clock_monotonic_ms() - begin_ms);
     if (job->stop == JOB_LOST) {
         log_event(LOG_LEVEL_WARNING, "job_lost", "kind", job->kind->name, NULL);

@@ -206,6 +206,28 @@ TEST(publishing_again_after_the_file_was_swept_brings_it_back)
     bench_close(&b);
 }
 
+TEST(a_file_swept_between_publishing_and_its_row_is_published_again)
+{
+    struct spool *sp = NULL;
+    struct digest d;
+    struct bench b;
+    int64_t size;
+
+    REQUIRE(bench_open(&b));
+    REQUIRE(spool_create(b.s, 100, &sp, &b.f) == ST_OK);
+    REQUIRE(spool_write(sp, "abc", 3, &b.f) == ST_OK);
+    CHECK_I64(spool_settle(sp, &b.f), ST_INTERNAL);
+    REQUIRE(spool_publish(sp, &d, &size, &b.f) == ST_OK);
+    CHECK_I64(spool_settle(sp, &b.f), ST_OK);
+    CHECK(store_remove(b.s, &d));
+    CHECK_I64(spool_settle(sp, &b.f), ST_OK);
+    spool_free(sp);
+    CHECK_I64(store_verify(b.s, &d, &size, &b.f), ST_OK);
+    CHECK_I64(size, 3);
+    CHECK_I64(temporaries(&b), 0);
+    bench_close(&b);
+}
+
 TEST(a_damaged_file_is_found_and_mended_by_the_next_upload)
 {
     char path[80], full[200];
