@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/config.h"
 #include "fcgi/shared.h"
 
 enum { SLOTS = 4096, KEY_DIGITS = 40 };
@@ -111,13 +112,34 @@ static void note_use(struct db *db, int64_t key_id)
         PQclear(r);
 }
 
+/* A site may override the plans' numbers: -1 leaves them as they are, 0 lifts the limit. */
+static void override_limits(const char *plan, struct key_info *k)
+{
+    static const struct {
+        const char *plan, *per_minute, *per_day;
+    } settings[] = {
+        { "free", "limits.free.per_minute", "limits.free.per_day" },
+        { "pro", "limits.pro.per_minute", "limits.pro.per_day" },
+        { "enterprise", "limits.enterprise.per_minute", "limits.enterprise.per_day" },
+    };
+
+    for (size_t i = 0; plan && i < sizeof settings / sizeof *settings; i++) {
+        if (strcmp(plan, settings[i].plan) != 0)
+            continue;
+        if (config_i64(settings[i].per_minute) >= 0)
+            k->per_minute = config_i64(settings[i].per_minute);
+        if (config_i64(settings[i].per_day) >= 0)
+            k->per_day = config_i64(settings[i].per_day);
+    }
+}
+
 static enum status load(struct db *db, const uint8_t *hash, struct key_info *ret, struct fault *f)
 {
     const struct param p = p_bytes(hash, KEY_HASH_BYTES);
     PGresult *r;
     enum status st = db_read(db,
                              "SELECT k.key_id, k.account_id, k.organization_id, k.scopes, k.site_admin, "
-                             "k.per_minute, k.per_day, k.suspended FROM domain.key_find($1) AS k",
+                             "k.per_minute, k.per_day, k.suspended, k.plan FROM domain.key_find($1) AS k",
                              &p, 1, &r, f);
 
     if (st != ST_OK)
@@ -131,6 +153,7 @@ static enum status load(struct db *db, const uint8_t *hash, struct key_info *ret
                        .site_admin = row_bool(r, 0, 4) },
             .per_minute = row_i64(r, 0, 5), .per_day = row_i64(r, 0, 6), .suspended = row_bool(r, 0, 7),
         };
+        override_limits(row_text(r, 0, 8), ret);
     }
     PQclear(r);
     return st;
