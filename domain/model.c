@@ -7,10 +7,14 @@ const char *const model_statuses[] = {
     "pending", "untrained", "starting", "running", "completed", "failed", "cancelled", NULL,
 };
 
+const char *const asset_types[] = { "models", NULL };
+
 DEFINE_COMMAND(model_ref, MODEL_REF)
 DEFINE_COMMAND(model_list, MODEL_LIST)
 DEFINE_COMMAND(model_create, MODEL_CREATE)
 DEFINE_COMMAND(predict_input, PREDICT_INPUT)
+DEFINE_COMMAND(upload_create, UPLOAD_CREATE)
+DEFINE_COMMAND(upload_complete, UPLOAD_COMPLETE)
 
 const struct operation op_model_get = {
     .name = "model_get", .kind = OP_GET, .call = "domain.model_get", .input = &model_ref_record, .nargs = 1,
@@ -44,4 +48,13 @@ const struct operation op_model_files = {
 };
 const struct operation op_model_weights = {
     .name = "model_weights", .kind = OP_GET, .call = "domain.model_weights", .input = &model_ref_record, .nargs = 1,
+};
+
+const struct operation op_upload_create = {
+    .name = "upload_create", .kind = OP_WRITE, .call = "domain.upload_create", .read = "domain.upload_get",
+    .input = &upload_create_record, .nargs = FIELD(upload_create, ttl_s) + 1,
+};
+const struct operation op_upload_complete = {
+    .name = "upload_complete", .kind = OP_WRITE, .call = "domain.upload_complete", .read = "domain.upload_get",
+    .input = &upload_complete_record, .nargs = FIELD(upload_complete, why_not) + 1,
 };

@@ -48,7 +48,7 @@ extern const struct operation op_project_get, op_project_list, op_project_shared
 /* --- members ----------------------------------------------------------------------------------------------- */
 #define MEMBER_SET(F, C)                                                                                     \
     F(C, REF, project, .required = true, .view = "project")                                                  \
-    F(C, TEXT, email, .required = true, .min = 3, .max = 254, .not_blank = true, .one_line = true)           \
+    F(C, TEXT, email, .required = true, .max = 254, .not_blank = true, .one_line = true, .email = true)      \
     F(C, ENUM, role, .one_of = roles, .absent = "viewer")
 
 #define MEMBER_REMOVE(F, C)                                                                                  \
@@ -97,6 +97,35 @@ DECLARE_COMMAND(model_create, MODEL_CREATE)
 
 extern const struct operation op_model_get, op_model_list, op_model_create, op_model_trash, op_model_files,
     op_model_weights;
+
+/* An upload session: opened for a model, filled through a signed address, completed. */
+#define UPLOAD_CREATE(F, C)                                                                                  \
+    F(C, REF, model, .required = true, .view = "model")                                                      \
+    F(C, TEXT, file_name, .required = true, .max = 256, .not_blank = true, .one_line = true)                 \
+    F(C, TEXT, media_type, .max = 50, .one_line = true)                                                      \
+    F(C, I64, size, .required = true, .min = 1, .max = INT64_MAX)                                            \
+    F(C, I64, ttl_s, .max = INT64_MAX)                                                                       \
+    F(C, ENUM, asset_type, .required = true, .one_of = asset_types)
+
+#define UPLOAD_COMPLETE(F, C)                                                                                \
+    F(C, REF, upload, .required = true, .view = "upload")                                                    \
+    F(C, ENUM, task, .one_of = tasks)                                                                        \
+    F(C, TEXT, architecture, .max = 200)                                                                     \
+    F(C, TEXTS, class_names, .max = 25000, .item_max = 100)                                                  \
+    F(C, I64, parameters, .max = INT64_MAX)                                                                  \
+    F(C, I64, input_height, .max = 100000)                                                                   \
+    F(C, I64, input_width, .max = 100000)                                                                    \
+    F(C, TEXT, package_version, .max = 64)                                                                   \
+    F(C, BOOL, runnable, .max = 0)                                                                           \
+    F(C, TEXT, why_not, .max = 300)                                                                          \
+    F(C, TEXT, checksum, .min = 64, .max = 64)
+
+extern const char *const asset_types[];
+
+DECLARE_COMMAND(upload_create, UPLOAD_CREATE)
+DECLARE_COMMAND(upload_complete, UPLOAD_COMPLETE)
+
+extern const struct operation op_upload_create, op_upload_complete;
 
 /* What a prediction may ask for; not an operation of the database. */
 #define PREDICT_INPUT(F, C)                                                                                  \

@@ -37,7 +37,7 @@ void link_make(void *arg, const char *purpose, const char *value, struct buffer 
     struct buffer url = { 0 };
     char *end;
     struct signed_link link = {
-        .access = SIGN_READ, .purpose = purpose, .expires_s = clock_wall_us() / 1000000 + link_ttl_s(purpose),
+        .access = strcmp(purpose, "upload") ? SIGN_READ : SIGN_WRITE, .purpose = purpose, .expires_s = clock_wall_us() / 1000000 + link_ttl_s(purpose),
     };
 
     if (strncmp(purpose, "expires:", 8) == 0) { /* when the links of this row end */
@@ -186,6 +186,88 @@ void links_flush(struct db *db)
     }
 }
 
+static enum status not_valid(struct fault *f)
+{
+    return fault_set(f, ST_FORBIDDEN, NULL, "the link is not valid");
+}
+
+/* The session that a link for sending names, and how many bytes it may get. */
+static enum status upload_find(struct request *rq, struct signed_request *sr, int64_t *ret_size, struct fault *f)
+{
+    PGresult *r;
+    struct param id;
+    enum status st;
+
+    signer_refresh(rq->ctx->signer);
+    if (strcmp(rq->method, "PUT") != 0 ||
+        sign_parse(rq->raw_path, strlen(rq->raw_path), rq->raw_query, strlen(rq->raw_query),
+                   clock_wall_us() / 1000000, sr, f) != ST_OK || strcmp(sr->purpose, "upload") != 0)
+        return not_valid(f);
+    id = p_i64(rq->arena, sr->id);
+    if ((st = db_read(rq->db, "SELECT o.tenant, o.size FROM domain.upload_object($1) AS o", &id, 1, &r, f)) != ST_OK)
+        return st;
+    st = sign_verify(rq->ctx->signer, sr, SIGN_WRITE, PQntuples(r) ? row_i64(r, 0, 0) : -1, f);
+    if (st == ST_OK && PQntuples(r))
+        *ret_size = row_i64(r, 0, 1);
+    else
+        st = not_valid(f);
+    PQclear(r);
+    return st;
+}
+
+bool links_allow(struct request *rq)
+{
+    struct signed_request sr;
+    struct fault f = FAULT_INIT;
+    int64_t size;
+
+    return upload_find(rq, &sr, &size, &f) != ST_FORBIDDEN;
+}
+
+static enum status upload_stored(struct request *rq, int64_t id, const struct digest *d, int64_t size,
+                                 struct fault *f)
+{
+    const struct param params[] = { p_i64(rq->arena, id), p_bytes(d->bytes, DIGEST_BYTES), p_i64(rq->arena, size) };
+    const struct db_call call = { "SELECT domain.upload_stored($1, $2, $3)", params, 3 };
+    PGresult *r;
+    enum status st = db_write(rq->db, &call, 1, &r, f);
+
+    if (st == ST_OK)
+        PQclear(r);
+    return st;
+}
+
+/* The spooled file is not copied: it is hashed where it lies and linked into the store. */
+enum status links_receive(struct request *rq, struct response *rs, struct fault *f)
+{
+    struct spool *spool = NULL;
+    struct signed_request sr;
+    struct digest d;
+    char hex[DIGEST_HEX + 1];
+    int64_t wanted = 0, size = 0;
+    enum status st = upload_find(rq, &sr, &wanted, f);
+
+    if (st != ST_OK)
+        return st;
+    if (!rq->body_file)
+        return fault_set(f, ST_UNSUPPORTED, NULL, "send the file as the body");
+    if ((st = spool_adopt(rq->ctx->store, rq->body_file, rq->ctx->spool_dir, wanted, &spool, f)) != ST_OK ||
+        (st = spool_publish(spool, &d, &size, f)) != ST_OK)
+        goto out;
+    if (size != wanted) { /* cut short: what has arrived is nobody's and gc takes it */
+        st = fault_set(f, ST_INVALID, NULL, "%lld bytes were announced, %lld arrived", (long long)wanted, (long long)size);
+        goto out;
+    }
+    if ((st = upload_stored(rq, sr.id, &d, size, f)) == ST_OK)
+        st = spool_publish(spool, &d, &size, f); /* a sweep between may have taken the file: now the row keeps it */
+    digest_to_hex(&d, hex);
+    if (st == ST_OK)
+        buffer_printf(&rs->body, "{\"success\":true,\"size\":%lld,\"sha256\":\"%s\"}\n", (long long)size, hex);
+out:
+    spool_free(spool);
+    return st;
+}
+
 static const char *digest_base64(const struct digest *d, struct arena *a)
 {
     unsigned char *text = arena_alloc(a, 48);
@@ -205,16 +287,16 @@ enum status links_serve(struct request *rq, struct response *rs, struct fault *f
     enum status st;
 
     if (strcmp(rq->method, "GET") != 0)
-        return fault_set(f, ST_FORBIDDEN, NULL, "the link is not valid");
+        return not_valid(f);
     signer_refresh(rq->ctx->signer);
     st = sign_parse(rq->raw_path, strlen(rq->raw_path), rq->raw_query, strlen(rq->raw_query),
                     clock_wall_us() / 1000000, &sr, f);
     if (st != ST_OK)
-        return fault_set(f, ST_FORBIDDEN, NULL, "the link is not valid");
+        return not_valid(f);
     if ((st = object_find(rq, &sr, &o, f)) == ST_UNAVAILABLE)
         return st;
     if (sign_verify(rq->ctx->signer, &sr, SIGN_READ, o.tenant, f) != ST_OK || st != ST_OK)
-        return fault_set(f, ST_FORBIDDEN, NULL, "the link is not valid");
+        return not_valid(f);
     if (!rq->head && (!range || strncmp(range, "bytes=0-", 8) == 0))
         object_count(&sr);
     store_path(&o.digest, path);

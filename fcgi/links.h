@@ -12,6 +12,12 @@ int64_t link_ttl_s(const char *purpose);
 /* GET and HEAD of /media/...: the signature is the right. Answers through X-Accel-Redirect. */
 enum status links_serve(struct request *rq, struct response *rs, struct fault *f) MUST_USE;
 
+/* PUT of /media/upload/...: the body, spooled by nginx, becomes the file of the session. */
+enum status links_receive(struct request *rq, struct response *rs, struct fault *f) MUST_USE;
+
+/* Whether the signature allows this method, before nginx reads a body. */
+bool links_allow(struct request *rq);
+
 /* Writes the downloads counted since the last call. */
 void links_flush(struct db *db);
 

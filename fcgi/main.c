@@ -107,11 +107,13 @@ static const char *shared_file(const char *name)
 
 static enum status context_open(struct context *ctx, struct fault *f)
 {
+    static char spool[600];
     enum status st;
 
     ctx->dialects = dialects;
     ctx->ndialects = NDIALECTS;
-    ctx->spool_dir = config_text("spool_dir");
+    snprintf(spool, sizeof spool, "%s/body", config_text("spool_dir")); /* nginx: client_body_temp_path */
+    ctx->spool_dir = spool;
     ctx->dsn = config_text("database.dsn");
     ctx->sql_dir = config_text("sql_dir");
     if (!(ctx->router = router_create(dialects, NDIALECTS)))

@@ -79,6 +79,13 @@ static bool is_media(const struct request *rq)
     return strncmp(rq->raw_path, "/media/", 7) == 0;
 }
 
+static bool is_precheck(const struct request *rq)
+{
+    const char *v = rq->transport->param(rq->transport->arg, "FOVEA_PRECHECK");
+
+    return v && *v == '1';
+}
+
 static bool is_openapi(const struct request *rq)
 {
     return strcmp(rq->raw_path, "/api/openapi.json") == 0 && strcmp(rq->method, "GET") == 0;
@@ -97,6 +104,7 @@ static void problem(struct response *rs, enum status st, const struct fault *f)
     } problems[ST__COUNT] = {
         [ST_INVALID] = { 400, "Bad Request" },        [ST_FORBIDDEN] = { 403, "Forbidden" },
         [ST_NOT_FOUND] = { 404, "Not Found" },        [ST_NO_METHOD] = { 405, "Method Not Allowed" },
+        [ST_TOO_LARGE] = { 413, "Content Too Large" }, [ST_UNSUPPORTED] = { 415, "Unsupported Media Type" },
         [ST_UNAVAILABLE] = { 503, "Service Unavailable" },
     };
     const int code = problems[st].code ? problems[st].code : 500;
@@ -126,8 +134,12 @@ void site_serve(struct request *rq, struct response *rs, enum status parsed, str
 
     rs->status = 200;
     rs->content_type = "application/json";
+    if (is_media(rq) && is_precheck(rq)) {
+        rs->status = links_allow(rq) ? 204 : 403;
+        return;
+    }
     if (is_media(rq)) /* the link checks its own spelling: a path that does not decode is a bad link */
-        st = links_serve(rq, rs, f);
+        st = strcmp(rq->method, "PUT") == 0 ? links_receive(rq, rs, f) : links_serve(rq, rs, f);
     else if (parsed != ST_OK)
         st = parsed;
     else if (rq->dialect && is_openapi(rq))

@@ -2,6 +2,14 @@
 #include "domain/operations.h"
 #include "handlers/automl/automl.h"
 
+/* The domain compares uuids in lower case. */
+static const char *uuid_word(const char *text, struct arena *a)
+{
+    struct ref ref;
+
+    return automl_ref(text, a, &ref) == ST_OK ? ref.uuid : NULL;
+}
+
 static const struct key project_path[] = { { IN_PATH, "project_id", FIELD(project_ref, project), NULL } };
 static const struct key list_query[] = {
     { IN_QUERY, "search", FIELD(project_shared, search), NULL },
@@ -24,7 +32,7 @@ static const struct key member_body[] = {
 };
 static const struct key member_path[] = {
     { IN_PATH, "project_id", FIELD(member_remove, project), NULL },
-    { IN_PATH, "user_id", FIELD(member_remove, account), NULL },
+    { IN_PATH, "user_id", FIELD(member_remove, account), uuid_word },
 };
 
 #define PAGED "\"total\":$total,\"limit\":$limit,\"offset\":$offset"

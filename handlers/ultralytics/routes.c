@@ -42,6 +42,17 @@ static const struct key model_body[] = {
     { IN_BODY, "description", FIELD(model_create, description), NULL },
     { IN_BODY, "task", FIELD(model_create, task), NULL },
 };
+static const struct key upload_body[] = {
+    { IN_BODY, "assetType", FIELD(upload_create, asset_type), NULL },
+    { IN_BODY, "assetId", FIELD(upload_create, model), NULL },
+    { IN_BODY, "filename", FIELD(upload_create, file_name), NULL },
+    { IN_BODY, "contentType", FIELD(upload_create, media_type), NULL },
+    { IN_BODY, "totalBytes", FIELD(upload_create, size), NULL },
+};
+static const struct key complete_body[] = {
+    { IN_BODY, "sessionId", FIELD(upload_complete, upload), NULL },
+    { IN_BODY, "checksum", FIELD(upload_complete, checksum), NULL },
+};
 static const struct key api_key_path[] = { { IN_PATH, "keyId", FIELD(api_key_ref, api_key), NULL } };
 static const struct key api_key_query[] = { { IN_QUERY, "keyId", FIELD(api_key_ref, api_key), NULL } };
 static const struct key api_key_body[] = {
@@ -103,6 +114,17 @@ const struct route ultralytics_routes[] = {
     { "POST", "/models/{modelId}/predict", &op_model_weights, KEYS(model_path), .status = 200,
       .handler = ultralytics_predict, .scopes = READ_MODELS | SCOPE_PREDICT, .body = BODY_OWN, .pool = POOL_PREDICT,
       .upload = true, .summary = "Run a model on a picture", .noun = "prediction" },
+
+    /* uploads through a signed address */
+    { "POST", "/upload/signed-url", &op_upload_create, KEYS(upload_body), .shape = "upload", .status = 200,
+      .envelope = "{\"success\":true,\"data\":$row,$members}", .handler = ultralytics_upload_create,
+      .scopes = SCOPE_MODELS, .body = BODY_JSON, .secret = true,
+      .summary = "Open an upload session for a model: an address to PUT the file to", .noun = "upload" },
+    { "POST", "/upload/complete", &op_upload_complete, KEYS(complete_body), .shape = "upload_file", .status = 200,
+      .envelope = "{\"success\":true,\"data\":{\"file\":$row,\"modelId\":$.modelId},\"file\":$row,"
+                  "\"modelId\":$.modelId}",
+      .handler = ultralytics_upload_complete, .scopes = SCOPE_MODELS, .body = BODY_JSON, .pool = POOL_SLOW,
+      .summary = "Attach the file that was sent to its model", .noun = "upload_file" },
 
     /* API keys */
     { "GET", "/api-keys", &op_api_key_list, .shape = "api_key", .status = 200,

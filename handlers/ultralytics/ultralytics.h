@@ -17,6 +17,8 @@ void ultralytics_headers(const struct request *rq, struct response *rs);
 
 /* exceptions */
 enum status ultralytics_model_upload(struct request *rq, struct response *rs, struct fault *f);
+enum status ultralytics_upload_create(struct request *rq, struct response *rs, struct fault *f);
+enum status ultralytics_upload_complete(struct request *rq, struct response *rs, struct fault *f);
 enum status ultralytics_predict(struct request *rq, struct response *rs, struct fault *f);
 enum status ultralytics_api_key_create(struct request *rq, struct response *rs, struct fault *f);
 enum status ultralytics_api_key_revoke(struct request *rq, struct response *rs, struct fault *f);

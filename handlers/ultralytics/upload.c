@@ -9,11 +9,13 @@
 #include "base/limits.h"
 #include "domain/operations.h"
 #include "fcgi/decode.h"
+#include "fcgi/links.h"
 #include "fcgi/metrics.h"
 #include "fcgi/context.h"
 #include "fcgi/upload.h"
 #include "handlers/ultralytics/ultralytics.h"
 #include "inference/detector.h"
+#include "media/store.h"
 
 static bool has_suffix(const char *s, const char *suffix)
 {
@@ -22,7 +24,7 @@ static bool has_suffix(const char *s, const char *suffix)
     return n > m && strcasecmp(s + n - m, suffix) == 0;
 }
 
-static void set_text(struct model_create *cmd, int field, const char **member, const char *value)
+static void set_text(void *cmd, int field, const char **member, const char *value)
 {
     if (value && *value) {
         *member = value;
@@ -30,7 +32,7 @@ static void set_text(struct model_create *cmd, int field, const char **member, c
     }
 }
 
-static void set_number(struct model_create *cmd, int field, int64_t *member, int64_t value)
+static void set_number(void *cmd, int field, int64_t *member, int64_t value)
 {
     if (value > 0) {
         *member = value;
@@ -38,7 +40,22 @@ static void set_number(struct model_create *cmd, int field, int64_t *member, int
     }
 }
 
-/* What the file says fills what the client did not; what it says of the task is the truth. */
+/* What a card says, into the fields of the same names of command C. */
+#define DESCRIBE(C, cmd, card)                                                                               \
+    do {                                                                                                     \
+        set_text(cmd, FIELD(C, architecture), &(cmd)->architecture, (card)->architecture);                   \
+        set_text(cmd, FIELD(C, package_version), &(cmd)->package_version, (card)->version);                  \
+        set_text(cmd, FIELD(C, why_not), &(cmd)->why_not, (card)->why_not);                                  \
+        set_number(cmd, FIELD(C, parameters), &(cmd)->parameters, (card)->parameters);                       \
+        set_number(cmd, FIELD(C, input_height), &(cmd)->input_height, (card)->input_height);                 \
+        set_number(cmd, FIELD(C, input_width), &(cmd)->input_width, (card)->input_width);                    \
+        (cmd)->class_names = (struct texts){ (const char *const *)(card)->class_names, (size_t)(card)->nclasses }; \
+        field_mark(cmd, FIELD(C, class_names));                                                              \
+        (cmd)->runnable = (card)->runnable;                                                                  \
+        field_mark(cmd, FIELD(C, runnable));                                                                 \
+    } while (0)
+
+/* What the file says of its task is the truth; a client may only confirm it. */
 static enum status describe(struct model_create *cmd, const struct model_card *card, struct fault *f)
 {
     const char *task = card->task_known ? model_task_name(card->task) : NULL;
@@ -46,16 +63,7 @@ static enum status describe(struct model_create *cmd, const struct model_card *c
     if (task && field_given(cmd, FIELD(model_create, task)) && strcmp(cmd->task, task) != 0)
         return fault_set(f, ST_INVALID, "task", "the file is a model for '%s', not '%.20s'", task, cmd->task);
     set_text(cmd, FIELD(model_create, task), &cmd->task, task);
-    set_text(cmd, FIELD(model_create, architecture), &cmd->architecture, card->architecture);
-    set_text(cmd, FIELD(model_create, package_version), &cmd->package_version, card->version);
-    set_text(cmd, FIELD(model_create, why_not), &cmd->why_not, card->why_not);
-    set_number(cmd, FIELD(model_create, parameters), &cmd->parameters, card->parameters);
-    set_number(cmd, FIELD(model_create, input_height), &cmd->input_height, card->input_height);
-    set_number(cmd, FIELD(model_create, input_width), &cmd->input_width, card->input_width);
-    cmd->class_names = (struct texts){ (const char *const *)card->class_names, (size_t)card->nclasses };
-    field_mark(cmd, FIELD(model_create, class_names));
-    cmd->runnable = card->runnable;
-    field_mark(cmd, FIELD(model_create, runnable));
+    DESCRIBE(model_create, cmd, card);
     return ST_OK;
 }
 
@@ -73,6 +81,12 @@ static enum status check_file(struct spool *spool, struct model_card **ret, stru
     return st;
 }
 
+/* Before the commit: a sweep may have taken the file since it was published; from the row on it can't. */
+static enum status settle(void *arg, struct fault *f)
+{
+    return spool_settle(arg, f);
+}
+
 static enum status publish(struct request *rq, struct upload *up, struct model_create *cmd, struct fault *f)
 {
     struct digest *d = arena_alloc(rq->arena, sizeof *d);
@@ -82,6 +96,8 @@ static enum status publish(struct request *rq, struct upload *up, struct model_c
         return fault_set(f, ST_TOO_LARGE, NULL, "the request needs too much memory");
     if ((st = spool_publish(up->spool, d, &cmd->size, f)) != ST_OK)
         return st;
+    rq->before_commit = settle;
+    rq->before_commit_arg = up->spool;
     cmd->digest = d->bytes;
     field_mark(cmd, FIELD(model_create, digest));
     field_mark(cmd, FIELD(model_create, size));
@@ -136,4 +152,77 @@ enum status ultralytics_model_upload(struct request *rq, struct response *rs, st
     cmd = rq->command;
     set_text(cmd, FIELD(model_create, status), &cmd->status, "untrained");
     return respond_operation(rq, rs, f);
+}
+
+enum status ultralytics_upload_create(struct request *rq, struct response *rs, struct fault *f)
+{
+    struct upload_create *cmd = rq->command;
+
+    if (!has_suffix(cmd->file_name, ".pt") && !has_suffix(cmd->file_name, ".onnx"))
+        return fault_set(f, ST_INVALID, "file_name", "must end in .pt or .onnx");
+    if (cmd->size > config_i64("model.max_bytes"))
+        return fault_set(f, ST_TOO_LARGE, "size", "model files may have %lld bytes at most",
+                         (long long)config_i64("model.max_bytes"));
+    cmd->ttl_s = link_ttl_s("upload");
+    field_mark(cmd, FIELD(upload_create, ttl_s));
+    response_header(rs, "Cache-Control", "no-store");
+    return respond_operation(rq, rs, f);
+}
+
+/* What the session holds: ST_NOT_FOUND before a file has arrived. */
+static enum status find_stored(struct request *rq, struct digest *ret, struct fault *f)
+{
+    const struct upload_complete *cmd = rq->command;
+    const struct param params[] = { p_text(actor_literal(&rq->who, rq->arena)), p_i64(rq->arena, cmd->upload.id),
+                                    p_i64(rq->arena, cmd->upload.stamp) };
+    PGresult *r;
+    enum status st = db_read(rq->db, "SELECT u.digest FROM domain.upload_get($1, $2) AS u WHERE u.stamp = $3", params, 3,
+                             &r, f);
+
+    if (st != ST_OK)
+        return st;
+    if (PQntuples(r) == 0 || !row_bytes(r, 0, 0, ret->bytes, DIGEST_BYTES))
+        st = fault_set(f, ST_NOT_FOUND, "upload", "no file has arrived for this session");
+    PQclear(r);
+    return st;
+}
+
+static enum status read_stored(struct request *rq, const struct digest *d, struct model_card **ret, struct fault *f)
+{
+    const void *bytes;
+    size_t n;
+    enum status st = store_map(rq->ctx->store, d, &bytes, &n, f);
+
+    if (st != ST_OK)
+        return st;
+    if ((st = model_card_read(bytes, n, ret, f)) != ST_OK) {
+        f->field = "upload";
+        if (st == ST_UNSUPPORTED)
+            st = ST_INVALID;
+    }
+    store_unmap(bytes, n);
+    return st;
+}
+
+enum status ultralytics_upload_complete(struct request *rq, struct response *rs, struct fault *f)
+{
+    struct upload_complete *cmd = rq->command;
+    struct model_card *card = NULL;
+    struct digest d;
+    char hex[DIGEST_HEX + 1];
+    enum status st = find_stored(rq, &d, f);
+
+    if (st != ST_OK)
+        return st;
+    digest_to_hex(&d, hex);
+    if (field_given(cmd, FIELD(upload_complete, checksum)) && strcasecmp(cmd->checksum, hex) != 0)
+        return fault_set(f, ST_INVALID, "checksum", "is not the SHA-256 of what has arrived");
+    if ((st = read_stored(rq, &d, &card, f)) == ST_OK) {
+        DESCRIBE(upload_complete, cmd, card);
+        if (card->task_known)
+            set_text(cmd, FIELD(upload_complete, task), &cmd->task, model_task_name(card->task));
+        st = respond_operation(rq, rs, f);
+    }
+    model_card_free(card);
+    return st;
 }

@@ -69,28 +69,32 @@ CREATE FUNCTION automl.file_name(name text) RETURNS text LANGUAGE sql IMMUTABLE 
     SELECT CASE WHEN n.safe IN ('', '.', '..') THEN '_' ELSE n.safe END
       FROM (SELECT regexp_replace($1, '[/\\:\x01-\x1f\x7f]', '_', 'g')) AS n(safe) $$;
 
--- The manifest without its `files` and `missing`. Members are for the owner.
+-- The manifest without its `files` and `missing`. Members are for the owner; for others the key is absent.
 CREATE FUNCTION automl.export_manifest(p domain.project, a domain.asker)
 RETURNS TABLE (manifest json, slug text) LANGUAGE sql STABLE AS $$
-    SELECT json_build_object(
-               'format_version', 1, 'exported_at', automl.time(now()),
-               'project', json_build_object('id', p.uuid, 'name', p.name, 'description', p.description,
-                                            'created_at', automl.time(p.created_at)),
-               'members', CASE WHEN (SELECT s.role FROM automl.project(p, a) AS s) = 'owner'
-                               THEN to_json(ARRAY(SELECT json_build_object('email', m.email, 'role', m.role)
-                                                    FROM domain.member m WHERE m.project_id = p.id ORDER BY m.id)) END,
-               'datasets', to_json(ARRAY(
-                   SELECT json_build_object('id', d.uuid, 'name', d.name, 'task', d.task, 'created_at', automl.time(d.created_at))
-                     FROM domain.dataset d WHERE d.project_id = p.id ORDER BY d.id)),
-               'experiments', to_json(ARRAY(
-                   SELECT json_build_object('id', r.uuid, 'name', r.name, 'status', automl.run_status(r.status),
-                                            'created_at', automl.time(r.created_at))
-                     FROM domain.training_run r WHERE r.project_id = p.id ORDER BY r.id)),
-               'models', to_json(ARRAY(
-                   SELECT json_build_object('id', m.uuid, 'name', m.name, 'task', m.task, 'architecture', m.architecture,
-                                            'created_at', automl.time(m.created_at))
-                     FROM domain.model m WHERE m.project_id = p.id ORDER BY m.id)),
-               'reports', '[]'::json),
+    SELECT (left(json_build_object(
+                'format_version', 1, 'exported_at', automl.time(now()),
+                'project', json_build_object('id', p.uuid, 'name', p.name, 'description', p.description,
+                                             'created_at', automl.time(p.created_at)))::text, -1)
+            || CASE WHEN (SELECT s.role FROM automl.project(p, a) AS s) = 'owner'
+                    THEN ',"members":'
+                         || to_json(ARRAY(SELECT json_build_object('email', m.email, 'role', m.role)
+                                            FROM domain.member m WHERE m.project_id = p.id ORDER BY m.id))
+                    ELSE '' END
+            || ',' || substr(json_build_object(
+                'datasets', to_json(ARRAY(
+                    SELECT json_build_object('id', d.uuid, 'name', d.name, 'task', d.task,
+                                             'created_at', automl.time(d.created_at))
+                      FROM domain.dataset d WHERE d.project_id = p.id ORDER BY d.id)),
+                'experiments', to_json(ARRAY(
+                    SELECT json_build_object('id', r.uuid, 'name', r.name, 'status', automl.run_status(r.status),
+                                             'created_at', automl.time(r.created_at))
+                      FROM domain.training_run r WHERE r.project_id = p.id ORDER BY r.id)),
+                'models', to_json(ARRAY(
+                    SELECT json_build_object('id', m.uuid, 'name', m.name, 'task', m.task, 'architecture', m.architecture,
+                                             'created_at', automl.time(m.created_at))
+                      FROM domain.model m WHERE m.project_id = p.id ORDER BY m.id)),
+                'reports', '[]'::json)::text, 2))::json,
            p.slug $$;
 
 -- One annotation in COCO's words: box as x, y, width, height; polygons as one ring.

@@ -98,6 +98,21 @@ LANGUAGE sql STABLE AS $$
     SELECT f.name, f.size, f.id || '/' || f.organization_id || '/' || f.name,
            f.id || '/' || f.organization_id || '/' || f.name, f.media_type, '' $$;
 
+-- An upload session: the address to PUT the file to. The opaque path is echoed by clients as what they sent.
+CREATE FUNCTION ultralytics.upload(u domain.upload, a domain.asker)
+RETURNS TABLE ("sessionId" text, "uploadUrl#upload" text, "url#upload" text, "objectPath" text, "gcsPath" text,
+               "contentType" text, "totalBytes" bigint, "expiresAt" timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT ultralytics.hex_id(u.id, u.created_at), u.id || '/' || u.organization_id || '/' || u.name,
+           u.id || '/' || u.organization_id || '/' || u.name, 'uploads/' || u.uuid || '/' || u.name,
+           'uploads/' || u.uuid || '/' || u.name, u.media_type, u.declared_bytes, u.expires_at $$;
+
+CREATE FUNCTION ultralytics.upload_file(u domain.upload, a domain.asker)
+RETURNS TABLE ("name" text, "size" bigint, "contentType" text, "sha256" text, "#modelId" text) LANGUAGE sql STABLE AS $$
+    SELECT u.name, b.size, coalesce(u.media_type, b.media_type), encode(u.digest, 'hex'),
+           (SELECT ultralytics.hex_id(m.id, m.created_at) FROM domain.model m WHERE m.id = u.noun_id)
+      FROM domain.blob b
+     WHERE b.digest = u.digest $$;
+
 CREATE FUNCTION ultralytics.api_key(k domain.api_key, a domain.asker)
 RETURNS TABLE ("id" text, "keyId" text, "name" text, "keyPrefix" text, "scopes" json, "createdAt" timestamptz,
                "lastUsedAt" timestamptz) LANGUAGE sql STABLE AS $$

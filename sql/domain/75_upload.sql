@@ -3,6 +3,14 @@
 CREATE VIEW domain.upload AS
 SELECT u.*, floor(extract(epoch FROM u.created_at))::bigint AS stamp FROM data.upload u;
 
+CREATE FUNCTION domain.require_storage(organization bigint, bytes bigint) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM domain.storage s WHERE s.id = $1 AND s.used_bytes + coalesce($2, 0) > s.limit_bytes) THEN
+        PERFORM domain.fail('FV403', '', 'The plan''s storage is used up');
+    END IF;
+END $$;
+
 CREATE FUNCTION domain.upload_get(a domain.actor, upload bigint) RETURNS SETOF domain.upload LANGUAGE sql STABLE AS $$
     SELECT u.*
       FROM domain.upload u

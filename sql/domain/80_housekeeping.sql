@@ -103,7 +103,8 @@ BEGIN
        SET gc_marked_at = now()
      WHERE b.gc_marked_at IS NULL AND b.created_at < now() - $1
        AND NOT EXISTS (SELECT 1 FROM data.model_file f WHERE f.digest = b.digest)
-       AND NOT EXISTS (SELECT 1 FROM data.item i WHERE i.digest = b.digest);
+       AND NOT EXISTS (SELECT 1 FROM data.item i WHERE i.digest = b.digest)
+       AND NOT EXISTS (SELECT 1 FROM data.upload u WHERE u.digest = b.digest);
     RETURN QUERY SELECT b.digest, b.size FROM data.blob b WHERE b.gc_marked_at IS NOT NULL;
 END $$;
 
@@ -113,7 +114,8 @@ BEGIN
     DELETE FROM data.blob b
      WHERE b.digest = $1 AND b.gc_marked_at IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM data.model_file f WHERE f.digest = b.digest)
-       AND NOT EXISTS (SELECT 1 FROM data.item i WHERE i.digest = b.digest);
+       AND NOT EXISTS (SELECT 1 FROM data.item i WHERE i.digest = b.digest)
+       AND NOT EXISTS (SELECT 1 FROM data.upload u WHERE u.digest = b.digest);
     RETURN FOUND;
 END $$;
 
