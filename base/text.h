@@ -40,8 +40,8 @@ bool text_uuid(const char *s, size_t n, uint8_t ret[16]); /* 8-4-4-4-12, either 
 void text_to_hex(const uint8_t *p, size_t n, char *ret);  /* 2n lower-case digits and a NUL */
 
 bool text_is_utf8(const char *s, size_t n); /* well-formed by RFC 3629: no overlong form, no surrogate */
-size_t text_utf8_sequence(const char *s,
-                          size_t n); /* bytes of the well-formed character at s, 1..4; 0: malformed */
+/* Bytes of the well-formed character at s, 1..4; 0: malformed. */
+size_t text_utf8_sequence(const char *s, size_t n);
 size_t text_code_points(const char *s, size_t n); /* of well-formed UTF-8 */
 
 /* Equal in a time that depends on n alone. */

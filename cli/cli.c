@@ -10,11 +10,13 @@
 
 const char *cli_option(const struct cli *c, const char *name)
 {
-    for (size_t i = 0; i < CLI_OPTIONS && c->command->options[i].name; i++)
-        if (strcmp(c->command->options[i].name, name) == 0)
-            return c->values[i];
-    assert(!"an option that the command's row has");
-    return NULL;
+    size_t i = 0;
+
+    while (i < CLI_OPTIONS && c->command->options[i].name &&
+           strcmp(c->command->options[i].name, name) != 0)
+        i++;
+    assert(i < CLI_OPTIONS && c->command->options[i].name); /* the command's row has it */
+    return c->values[i];
 }
 
 enum status cli_db(struct cli *c, struct db **ret, struct fault *f)

@@ -40,6 +40,14 @@ static enum status run_gc(struct cli *c, struct fault *f)
  * -----------------------------------------------------------------------------------------------------
  */
 
+/* One line a problem: tab-separated, or with --json one object. Words are ours: nothing needs an escape.
+ */
+static void print_problem(const struct cli *c, const char *kind, const char *what, const char *where)
+{
+    printf(c->json ? "{\"kind\":\"%s\",\"problem\":\"%s\",\"where\":\"%s\"}\n" : "%s\t%s\t%s\n", kind,
+           what, where);
+}
+
 static void report_blob(void *arg, enum blob_problem what, const struct digest *d)
 {
     static const char *const words[] = {
@@ -49,13 +57,12 @@ static void report_blob(void *arg, enum blob_problem what, const struct digest *
     };
     char path[80];
 
-    (void)arg;
     store_path(d, path);
-    printf("file\t%s\t%s\n", words[what], path);
+    print_problem(arg, "file", words[what], path);
 }
 
 /* Counters that lists show, against a recount. */
-static enum status check_counters(struct db *db, int64_t *ret_problems, struct fault *f)
+static enum status check_counters(struct cli *c, struct db *db, int64_t *ret_problems, struct fault *f)
 {
     PGresult *r = NULL;
     const enum status st = db_read(
@@ -63,9 +70,14 @@ static enum status check_counters(struct db *db, int64_t *ret_problems, struct f
         "SELECT d.scope_kind, d.scope_id, d.noun, d.stored, d.counted FROM domain.counter_drift() AS d",
         NULL, 0, &r, f);
 
-    for (int i = 0; st == ST_OK && i < PQntuples(r); i++)
-        printf("counter\t%s %s\t%s is %s, counted %s\n", row_text(r, i, 0), row_text(r, i, 1),
-               row_text(r, i, 2), row_text(r, i, 3), row_text(r, i, 4));
+    for (int i = 0; st == ST_OK && i < PQntuples(r); i++) {
+        char what[80], where[160];
+
+        snprintf(what, sizeof what, "is %s, counted %s", row_text(r, i, 3), row_text(r, i, 4));
+        snprintf(where, sizeof where, "%s of %s %s", row_text(r, i, 2), row_text(r, i, 0),
+                 row_text(r, i, 1));
+        print_problem(c, "counter", what, where);
+    }
     if (st == ST_OK)
         *ret_problems += PQntuples(r);
     PQclear(r);
@@ -80,9 +92,9 @@ static enum status run_check(struct cli *c, struct fault *f)
     enum status st;
 
     if ((st = cli_db(c, &db, f)) != ST_OK || (st = cli_store(c, &store, f)) != ST_OK ||
-        (st = check_blobs(db, store, cli_option(c, "deep") != NULL, report_blob, NULL, &result, f)) !=
+        (st = check_blobs(db, store, cli_option(c, "deep") != NULL, report_blob, c, &result, f)) !=
             ST_OK ||
-        (st = check_counters(db, &result.problems, f)) != ST_OK)
+        (st = check_counters(c, db, &result.problems, f)) != ST_OK)
         return st;
     cli_say("%" PRId64 " rows, %" PRId64 " files, %" PRId64 " files without a row (left to gc), %" PRId64
             " problems",
