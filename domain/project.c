@@ -64,7 +64,7 @@ const struct operation op_project_purge = {
 static const struct sort member_sorts[] = { { "", "(@.role <> 'owner'), @.created_at" } };
 const struct operation op_member_list = {
     .name = "member_list", .kind = OP_LIST, .call = "domain.member_list", .total = "domain.member_total",
-    .input = &project_ref_record, .nargs = 1, .guard = "domain.project_get", .sorts = member_sorts, .nsorts = 1,
+    .input = &project_ref_record, .nargs = 1, .guard = "domain.project_joined", .sorts = member_sorts, .nsorts = 1,
     .sort_field = -1, .direction_field = -1, .ascending = true,
 };
 const struct operation op_member_set = {
@@ -79,6 +79,6 @@ const struct operation op_member_remove = {
 static const struct sort timeline_sorts[] = { { "", "@.created_at" } };
 const struct operation op_timeline = {
     .name = "timeline", .kind = OP_LIST, .call = "domain.timeline", .total = "domain.timeline_total",
-    .input = &project_ref_record, .nargs = 1, .guard = "domain.project_get", .sorts = timeline_sorts, .nsorts = 1,
+    .input = &project_ref_record, .nargs = 1, .guard = "domain.project_joined", .sorts = timeline_sorts, .nsorts = 1,
     .sort_field = -1, .direction_field = -1, .ascending = true,
 };

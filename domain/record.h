@@ -69,6 +69,7 @@ struct field {
     int64_t item_max;
     bool not_blank;        /* TEXT: refused when only white space is left after trimming */
     bool one_line;         /* TEXT: no control characters */
+    bool email;            /* TEXT: something@something, white space only around it */
     const char *view;      /* REF: the domain view that holds the row, such as "project" */
     const char *absent;    /* ENUM, TEXT: value when absent */
 };

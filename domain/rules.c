@@ -18,6 +18,20 @@ static bool has_control(const char *s)
     return false;
 }
 
+/* As the constraint account_email_malformed has it. */
+static bool is_email(const char *s)
+{
+    static const char blank[] = " \t\r\n\v\f";
+    const char *at;
+    size_t name, host;
+
+    s += strspn(s, blank);
+    name = strcspn(s, "@ \t\r\n\v\f");
+    at = s + name;
+    host = *at == '@' ? strcspn(at + 1, "@ \t\r\n\v\f") : 0;
+    return name && host && is_blank(at + 1 + host);
+}
+
 static enum status check_text(const struct field *fd, const char *s, struct fault *f)
 {
     const size_t bytes = strlen(s), chars = text_code_points(s, bytes);
@@ -32,6 +46,8 @@ static enum status check_text(const struct field *fd, const char *s, struct faul
         return fault_set(f, ST_INVALID, fd->name, "must have at most %" PRId64 " characters, got %zu", fd->max, chars);
     if (fd->one_line && has_control(s))
         return fault_set(f, ST_INVALID, fd->name, "must not contain control characters");
+    if (fd->email && !is_email(s))
+        return fault_set(f, ST_INVALID, fd->name, "must be an e-mail address");
     return ST_OK;
 }
 

@@ -139,3 +139,24 @@ TEST(a_reference_is_looked_up_by_its_own_spelling)
     CHECK(strstr(s.sql, "NULL::bigint") != NULL);
     arena_free(a);
 }
+
+TEST(an_address_is_something_at_something)
+{
+    static const struct {
+        const char *email;
+        enum status status;
+    } cases[] = {
+        { "a@b", ST_OK },           { " Ann@Example.org ", ST_OK }, { "\xC3\xA4@b", ST_OK },  { "a", ST_INVALID },
+        { "@b", ST_INVALID },       { "a@", ST_INVALID },           { "a@b@c", ST_INVALID }, { "a b@c", ST_INVALID },
+        { "a@b c", ST_INVALID },    { "a@b ,", ST_INVALID },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct member_set c = { .project = { .kind = REF_UUID, .uuid = "u" }, .email = cases[i].email };
+        struct fault f = FAULT_INIT;
+
+        field_mark(&c, FIELD(member_set, project));
+        field_mark(&c, FIELD(member_set, email));
+        CHECK_I64(command_check(&member_set_record, &c, &f), cases[i].status);
+    }
+}
