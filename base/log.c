@@ -65,7 +65,8 @@ static void line_text(struct line *l, const char *s)
     line_bytes(l, s, strlen(s));
 }
 
-/* s in quotes; what is not text in UTF-8 becomes U+FFFD, what is longer than a value may be is cut. */
+/* s in quotes, without newlines at its end (libpq's messages have one); what is not text in UTF-8
+ * becomes U+FFFD, what is longer than a value may be is cut. */
 static void line_quoted(struct line *l, const char *s)
 {
     const size_t n =
@@ -85,6 +86,8 @@ static void line_quoted(struct line *l, const char *s)
             line_text(l, "\xEF\xBF\xBD");
         } else if (s[i] == '"' || s[i] == '\\') {
             line_bytes(l, (char[]){ '\\', s[i] }, 2);
+        } else if (s[i] == '\n' || s[i] == '\t') {
+            line_bytes(l, s[i] == '\n' ? "\\n" : "\\t", 2);
         } else if ((unsigned char)s[i] < 0x20 || s[i] == 0x7F) {
             snprintf(escape, sizeof escape, "\\u%04x", (unsigned)(unsigned char)s[i]);
             line_text(l, escape);

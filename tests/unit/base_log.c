@@ -94,9 +94,10 @@ TEST(a_value_cannot_forge_a_second_line)
 
     begin();
     log_init("fovea-test", LOG_LEVEL_INFO, 0);
-    log_event(LOG_LEVEL_INFO, "x", "a", "1\n2026 error fovea-api[1] forged", NULL);
+    log_event(LOG_LEVEL_INFO, "x", "a", "1\n2026 error fovea-api[1] forged\n", NULL);
     text = end();
     CHECK(strchr(text, '\n') == text + strlen(text) - 1);
+    CHECK(strstr(text, " a=\"1\\n2026 error fovea-api[1] forged\"\n"));
 }
 
 TEST(less_important_lines_are_left_out)
