@@ -12,11 +12,11 @@ export FOVEA_VAR
 : "${FOVEA_HSTS:=}"                        # "max-age=31536000" in production; empty on loopback
 
 : "${FOVEA_API_MAX_BODY:=4m}"              # metadata
-: "${FOVEA_PREDICT_MAX_BODY:=16m}"         # the handler's own limit, predict.max_bytes, is tighter
-: "${FOVEA_UPLOAD_MAX_BODY:=8g}"
+: "${FOVEA_PREDICT_MAX_BODY:=16m}"         # tools/stack makes these two from predict.max_bytes, model.max_bytes
+: "${FOVEA_UPLOAD_MAX_BODY:=11g}"          # and upload.max_bytes of fovea.conf
 
-: "${FOVEA_SHIELD_RATE:=200r/s}"           # for each address, before credentials are looked at
-: "${FOVEA_SHIELD_BURST:=2000}"
+: "${FOVEA_SHIELD_RATE:=1000r/s}"          # for each address, before credentials are looked at
+: "${FOVEA_SHIELD_BURST:=4000}"
 : "${FOVEA_SHIELD_CONNECTIONS:=512}"
 : "${FOVEA_SHIELD_REMOTE:=1}"              # 1: count callers elsewhere
 : "${FOVEA_SHIELD_LOCAL:=0}"               # 1: count callers on this machine too

@@ -40,7 +40,7 @@ trap 'exit 130' INT TERM HUP
 
 # If this script is killed by a signal that it can't catch, somebody has to clean up.
 setsid bash -c "while kill -0 $$ 2> /dev/null; do sleep 2; done
-  if [ -d $FOVEA_VAR ]; then $stack down; rm -rf $FOVEA_VAR; fi" < /dev/null > /dev/null 2>&1 &
+  if [ -d $FOVEA_VAR ] && [ -z '${FOVEA_TEST_KEEP:-}' ]; then $stack down; rm -rf $FOVEA_VAR; fi" < /dev/null > /dev/null 2>&1 &
 
 if ! "$stack" up > "$FOVEA_VAR/up.log" 2>&1; then
   sed 's/^/stack: /' "$FOVEA_VAR/up.log" >&2
