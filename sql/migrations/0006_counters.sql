@@ -1,14 +1,13 @@
 -- Totals that lists show are exact: kept by statement-level triggers in the transaction that changes the rows.
 --
--- data.count_changes(values, joins) adds what each changed row r contributes, given as a list of
+-- data.count_changes(table, values, joins) adds what each changed row r contributes, given as a list of
 --   (scope kind, scope id, noun, n)
 -- to sharded rows of data.counter: what came in counts +n, what went out -n, so an update, a move to another owner, the
--- trash and the purge need no code of their own. data.count_in_project(column, condition) does the same for the
--- few counts that lists sort by, which are columns of data.project.
+-- trash and the purge need no code of their own. data.count_in_project(table, column, condition) does the same for the
+-- few counts that lists sort by, which are columns of data.project. Both write trigger functions; later migrations use them.
 --
 -- Rows count as "live" outside the trash; bytes count until the purge. Counted rows have no cascading parent: the purge
 -- deletes the leaves first, so that a row's owners can still be read when it goes.
-
 --
 -- A session writes shards of its own, numbered by its place among the server's sessions, which no two have at once. So
 -- sessions never wait for each other's counters, in whatever order they touch them, and a total has at most as many
@@ -29,77 +28,68 @@ BEGIN
     RETURN known::smallint;
 END $$;
 
-CREATE FUNCTION data.changed_rows(op text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE op
-        WHEN 'INSERT' THEN 'SELECT 1 AS sign, t.* FROM came t'
-        WHEN 'DELETE' THEN 'SELECT -1 AS sign, t.* FROM gone t'
-        ELSE 'SELECT 1 AS sign, t.* FROM came t UNION ALL SELECT -1, t.* FROM gone t'
-    END $$;
-
-CREATE FUNCTION data.count_changes() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
+-- Three functions and triggers a table, since PostgreSQL allows transition tables for one event at a time. {rows} in the
+-- statement is what came in and went out, with its sign.
+CREATE PROCEDURE data.on_change(table_name text, name text, statement text) LANGUAGE plpgsql AS $$
+DECLARE
+    event record;
 BEGIN
-    EXECUTE format(
+    FOR event IN VALUES ('INSERT', 'NEW TABLE AS came', '(SELECT 1 AS sign, t.* FROM came t)'),
+                        ('DELETE', 'OLD TABLE AS gone', '(SELECT -1 AS sign, t.* FROM gone t)'),
+                        ('UPDATE', 'OLD TABLE AS gone NEW TABLE AS came',
+                         '(SELECT 1 AS sign, t.* FROM came t UNION ALL SELECT -1, t.* FROM gone t)') LOOP
+        EXECUTE format('CREATE FUNCTION data.%I() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+                        SET search_path = pg_catalog, pg_temp AS %L',
+                       table_name || '_' || name || '_' || lower(event.column1),
+                       format(E'BEGIN\n    %s;\n    RETURN NULL;\nEND',
+                              replace(statement, '{rows}', event.column3)));
+        EXECUTE format('CREATE TRIGGER %1$I AFTER %2$s ON data.%3$I REFERENCING %4$s
+                        FOR EACH STATEMENT EXECUTE FUNCTION data.%1$I()',
+                       table_name || '_' || name || '_' || lower(event.column1), event.column1, table_name, event.column2);
+    END LOOP;
+END $$;
+
+CREATE PROCEDURE data.count_changes(table_name text, contributions text, joins text DEFAULT '') LANGUAGE plpgsql AS $$
+BEGIN
+    CALL data.on_change(table_name, 'counted', format(
         'INSERT INTO data.counter AS c (scope_kind, scope_id, noun, shard, n)
          SELECT v.kind, v.id, v.noun, data.shard(), sum(r.sign * v.n)
-           FROM (%s) r %s CROSS JOIN LATERAL (VALUES %s) AS v (kind, id, noun, n)
+           FROM {rows} r %s CROSS JOIN LATERAL (VALUES %s) AS v (kind, id, noun, n)
           GROUP BY v.kind, v.id, v.noun
          HAVING sum(r.sign * v.n) <> 0
           ORDER BY v.kind, v.id, v.noun
-             ON CONFLICT ON CONSTRAINT counter_taken DO UPDATE SET n = c.n + excluded.n',
-        data.changed_rows(TG_OP), coalesce(TG_ARGV[1], ''), TG_ARGV[0]);
-    RETURN NULL;
+             ON CONFLICT ON CONSTRAINT counter_taken DO UPDATE SET n = c.n + excluded.n', joins, contributions));
 END $$;
 
-CREATE FUNCTION data.count_in_project() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
+CREATE PROCEDURE data.count_in_project(table_name text, column_name text, condition text) LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE format(
+    CALL data.on_change(table_name, 'in_project', format(
         'UPDATE data.project p SET %1$I = p.%1$I + s.n
-           FROM (SELECT r.project_id, sum(r.sign * (%3$s)::integer) AS n
-                   FROM (%2$s) r
+           FROM (SELECT r.project_id, sum(r.sign * (%2$s)::integer) AS n
+                   FROM {rows} r
                   GROUP BY r.project_id
-                 HAVING sum(r.sign * (%3$s)::integer) <> 0) s
-          WHERE p.id = s.project_id',
-        TG_ARGV[0], data.changed_rows(TG_OP), TG_ARGV[1]);
-    RETURN NULL;
+                 HAVING sum(r.sign * (%2$s)::integer) <> 0) s
+          WHERE p.id = s.project_id', column_name, condition));
 END $$;
 
--- Three triggers a table, since PostgreSQL allows transition tables for one event at a time.
-CREATE PROCEDURE data.count_table(table_name text, suffix text, function_name text, VARIADIC arguments text[])
-LANGUAGE plpgsql AS $$
-DECLARE
-    list text := (SELECT string_agg(quote_literal(x), ', ') FROM unnest(arguments) AS x);
-BEGIN
-    EXECUTE format('CREATE TRIGGER %I AFTER INSERT ON data.%I REFERENCING NEW TABLE AS came
-                    FOR EACH STATEMENT EXECUTE FUNCTION data.%I(%s)',
-                   table_name || '_' || suffix || '_insert', table_name, function_name, list);
-    EXECUTE format('CREATE TRIGGER %I AFTER DELETE ON data.%I REFERENCING OLD TABLE AS gone
-                    FOR EACH STATEMENT EXECUTE FUNCTION data.%I(%s)',
-                   table_name || '_' || suffix || '_delete', table_name, function_name, list);
-    EXECUTE format('CREATE TRIGGER %I AFTER UPDATE ON data.%I REFERENCING OLD TABLE AS gone NEW TABLE AS came
-                    FOR EACH STATEMENT EXECUTE FUNCTION data.%I(%s)',
-                   table_name || '_' || suffix || '_update', table_name, function_name, list);
-END $$;
-
-CALL data.count_table('project', 'counted', 'count_changes',
+CALL data.count_changes('project',
     $$('organization', r.organization_id, 'project', (r.deleted_at IS NULL)::integer)$$);
-CALL data.count_table('dataset', 'counted', 'count_changes',
+CALL data.count_changes('dataset',
     $$('organization', r.organization_id, 'dataset', (r.deleted_at IS NULL)::integer)$$);
-CALL data.count_table('model', 'counted', 'count_changes',
+CALL data.count_changes('model',
     $$('organization', r.organization_id, 'model', (r.deleted_at IS NULL)::integer)$$);
-CALL data.count_table('api_key', 'counted', 'count_changes',
+CALL data.count_changes('api_key',
     $$('account', r.account_id, 'api_key', (r.revoked_at IS NULL)::integer)$$);
-CALL data.count_table('project_member', 'counted', 'count_changes',
+CALL data.count_changes('project_member',
     $$('project', r.project_id, 'member', 1)$$);
-CALL data.count_table('event', 'counted', 'count_changes',
+CALL data.count_changes('event',
     $$('organization', r.organization_id, 'event', (r.archived_at IS NULL)::integer),
       ('organization', r.organization_id, 'event_unseen', (r.archived_at IS NULL AND r.seen_at IS NULL)::integer)$$);
-CALL data.count_table('model_file', 'counted', 'count_changes',
+CALL data.count_changes('model_file',
     $$('project', m.project_id, 'model_bytes', r.bytes),
       ('organization', m.organization_id, 'model_bytes', r.bytes)$$,
     'JOIN data.model m ON m.id = r.model_id');
-CALL data.count_table('item', 'counted', 'count_changes',
+CALL data.count_changes('item',
     $$('dataset', r.dataset_id, 'item', (r.deleted_at IS NULL)::integer),
       ('dataset', r.dataset_id, 'item_' || r.split, (r.deleted_at IS NULL)::integer),
       ('dataset', r.dataset_id, 'item_labelled', (r.deleted_at IS NULL AND r.annotation_count > 0)::integer),
@@ -110,34 +100,19 @@ CALL data.count_table('item', 'counted', 'count_changes',
       ('organization', d.organization_id, 'dataset_bytes', r.bytes)$$,
     'JOIN data.dataset d ON d.id = r.dataset_id');
 
-CALL data.count_table('dataset', 'in_project', 'count_in_project',
-    'dataset_count', 'r.deleted_at IS NULL');
-CALL data.count_table('model', 'in_project', 'count_in_project', 'model_count', 'r.deleted_at IS NULL');
-CALL data.count_table('training_run', 'in_project', 'count_in_project', 'experiment_count', 'r.deleted_at IS NULL');
-DROP PROCEDURE data.count_table;
+CALL data.count_in_project('dataset', 'dataset_count', 'r.deleted_at IS NULL');
+CALL data.count_in_project('model', 'model_count', 'r.deleted_at IS NULL');
+CALL data.count_in_project('training_run', 'experiment_count', 'r.deleted_at IS NULL');
 
 -- Annotations count on their item, and the item's trigger carries that on to the dataset.
-CREATE FUNCTION data.annotation_counted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    EXECUTE format(
-        'UPDATE data.item i SET annotation_count = i.annotation_count + s.n
-           FROM (SELECT r.item_id, sum(r.sign) AS n
-                   FROM (%s) r
-                  WHERE r.parent_id IS NULL
-                  GROUP BY r.item_id
-                 HAVING sum(r.sign) <> 0) s
-          WHERE i.id = s.item_id',
-        data.changed_rows(TG_OP));
-    RETURN NULL;
-END $$;
-CREATE TRIGGER annotation_counted_insert AFTER INSERT ON data.annotation REFERENCING NEW TABLE AS came
-    FOR EACH STATEMENT EXECUTE FUNCTION data.annotation_counted();
-CREATE TRIGGER annotation_counted_delete AFTER DELETE ON data.annotation REFERENCING OLD TABLE AS gone
-    FOR EACH STATEMENT EXECUTE FUNCTION data.annotation_counted();
-CREATE TRIGGER annotation_counted_update AFTER UPDATE ON data.annotation
-    REFERENCING OLD TABLE AS gone NEW TABLE AS came
-    FOR EACH STATEMENT EXECUTE FUNCTION data.annotation_counted();
+CALL data.on_change('annotation', 'counted', $$
+    UPDATE data.item i SET annotation_count = i.annotation_count + s.n
+      FROM (SELECT r.item_id, sum(r.sign) AS n
+              FROM {rows} r
+             WHERE r.parent_id IS NULL
+             GROUP BY r.item_id
+            HAVING sum(r.sign) <> 0) s
+     WHERE i.id = s.item_id$$);
 
 -- A dataset or model that moves takes its bytes and items along. The row lock waits for uploads under way (they hold
 -- a key share lock on their parent), so that what they add is moved too.
