@@ -14,6 +14,7 @@ struct limiter;
 struct metrics;
 struct serving;
 struct router;
+struct dbpool;
 
 struct context {
     enum pool pool;
@@ -26,6 +27,7 @@ struct context {
     struct limiter *limiter;
     struct metrics *metrics;
     struct serving *serving; /* pool predict only */
+    struct dbpool *dbpool;   /* NULL in pool api: each thread has a connection of its own */
     const char *spool_dir, *dsn, *sql_dir;
     bool draining;           /* set once by the stop signal */
 };

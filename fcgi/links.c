@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/rows.h"
 #include "fcgi/context.h"
+#include "fcgi/dbpool.h"
 #include "media/sign.h"
 #include "media/store.h"
 
@@ -224,13 +225,19 @@ bool links_allow(struct request *rq)
     return upload_find(rq, &sr, &size, &f) != ST_FORBIDDEN;
 }
 
+/* The row holds the sweeper off from here on; what it took before is put back. */
+static enum status settle(void *arg, struct fault *f)
+{
+    return spool_settle(arg, f);
+}
+
 static enum status upload_stored(struct request *rq, int64_t id, const struct digest *d, int64_t size,
-                                 struct fault *f)
+                                 struct spool *spool, struct fault *f)
 {
     const struct param params[] = { p_i64(rq->arena, id), p_bytes(d->bytes, DIGEST_BYTES), p_i64(rq->arena, size) };
     const struct db_call call = { "SELECT domain.upload_stored($1, $2, $3)", params, 3 };
     PGresult *r;
-    enum status st = db_write(rq->db, &call, 1, &r, f);
+    enum status st = db_write_checked(rq->db, &call, 1, settle, spool, &r, f);
 
     if (st == ST_OK)
         PQclear(r);
@@ -251,6 +258,7 @@ enum status links_receive(struct request *rq, struct response *rs, struct fault 
         return st;
     if (!rq->body_file)
         return fault_set(f, ST_UNSUPPORTED, NULL, "send the file as the body");
+    request_db_release(rq); /* hashing takes long */
     if ((st = spool_adopt(rq->ctx->store, rq->body_file, rq->ctx->spool_dir, wanted, &spool, f)) != ST_OK ||
         (st = spool_publish(spool, &d, &size, f)) != ST_OK)
         goto out;
@@ -258,8 +266,9 @@ enum status links_receive(struct request *rq, struct response *rs, struct fault 
         st = fault_set(f, ST_INVALID, NULL, "%lld bytes were announced, %lld arrived", (long long)wanted, (long long)size);
         goto out;
     }
-    if ((st = upload_stored(rq, sr.id, &d, size, f)) == ST_OK)
-        st = spool_publish(spool, &d, &size, f); /* a sweep between may have taken the file: now the row keeps it */
+    if ((st = request_db_lease(rq, f)) != ST_OK)
+        goto out;
+    st = upload_stored(rq, sr.id, &d, size, spool, f);
     digest_to_hex(&d, hex);
     if (st == ST_OK)
         buffer_printf(&rs->body, "{\"success\":true,\"size\":%lld,\"sha256\":\"%s\"}\n", (long long)size, hex);

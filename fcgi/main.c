@@ -17,6 +17,7 @@
 #include "base/version.h"
 #include "domain/serving.h"
 #include "fcgi/context.h"
+#include "fcgi/dbpool.h"
 #include "fcgi/keycache.h"
 #include "fcgi/limiter.h"
 #include "fcgi/listener.h"
@@ -124,6 +125,8 @@ static enum status context_open(struct context *ctx, struct fault *f)
         (st = limiter_open(config_text("limits.file"), &ctx->limiter, f)) != ST_OK ||
         (st = metrics_open(shared_file("metrics.shm"), &ctx->metrics, f)) != ST_OK)
         return st;
+    if (ctx->pool != POOL_API && !(ctx->dbpool = dbpool_create(ctx->dsn, DBPOOL_CONNECTIONS)))
+        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     if (ctx->pool == POOL_PREDICT)
         return serving_create(ctx->store, &ctx->serving, f);
     return ST_OK;
@@ -135,8 +138,8 @@ static int threads_of(enum pool pool)
 
     if (pool == POOL_SLOW)
         return (int)config_i64("slow.threads");
-    if (pool == POOL_PREDICT)
-        return (int)config_i64("predict.queue");
+    if (pool == POOL_PREDICT) /* those that run, those that wait, and one to say that there is no room */
+        return (int)(config_i64("predict.queue") + (config_i64("predict.threads") ? config_i64("predict.threads") : cores)) + 1;
     if (wanted)
         return (int)wanted;
     return (int)(cores * 7 / 2 / config_i64("api.processes")) + 1;

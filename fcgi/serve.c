@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "fcgi/auth.h"
 #include "fcgi/context.h"
+#include "fcgi/dbpool.h"
 #include "fcgi/decode.h"
 #include "fcgi/limiter.h"
 #include "fcgi/metrics.h"
@@ -115,15 +116,17 @@ void serve_request(struct request *rq, struct response *rs)
 {
     struct fault f = FAULT_INIT;
     const char *dialect = rq->transport->param(rq->transport->arg, "FOVEA_DIALECT");
-    enum status st = request_parse(rq, &f);
+    enum status st = request_parse(rq, &f), leased = request_db_lease(rq, &f);
 
+    if (st == ST_OK)
+        st = leased;
     rq->dialect = context_dialect(rq->ctx, dialect);
     log_set_request(rq->id, dialect ? dialect : "", "");
     if (!rq->dialect || site_serves(rq)) {
         site_serve(rq, rs, st, &f);
         return;
     }
-    if (is_precheck(rq)) {
+    if (is_precheck(rq) && rq->db) {
         serve_precheck(rq, rs);
         return;
     }

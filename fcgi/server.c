@@ -17,6 +17,7 @@
 #include "base/failpoint.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "fcgi/dbpool.h"
 #include "fcgi/metrics.h"
 #include "fcgi/router.h"
 
@@ -71,6 +72,7 @@ static void serve_one(struct worker *w, FCGX_Request *fcgi, struct buffer *heade
 
     serve_request(&rq, &rs);
     response_send(&rq, &rs);
+    request_db_release(&rq);
     metrics_request(w->ctx->metrics,
                     rq.route ? router_index(w->ctx->router, rq.route) : router_count(w->ctx->router), rs.status,
                     clock_wall_us() - begun);
@@ -122,10 +124,10 @@ static bool worker_start(struct worker *w, struct context *ctx, int listen_fd, i
     struct epoll_event stop_event = { .events = EPOLLIN, .data.fd = stop_fd };
 
     *w = (struct worker){ .ctx = ctx, .listen_fd = listen_fd, .stop_fd = stop_fd };
-    w->db = db_create(ctx->dsn);
+    w->db = ctx->dbpool ? NULL : db_create(ctx->dsn);
     w->arena = arena_create(LIMIT_REQUEST_ARENA_BYTES);
     w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    return w->db && w->arena && w->epoll_fd >= 0 &&
+    return (w->db || ctx->dbpool) && w->arena && w->epoll_fd >= 0 &&
            epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, listen_fd, &listen_event) == 0 &&
            epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, stop_fd, &stop_event) == 0 &&
            pthread_create(&w->thread, NULL, worker_loop, w) == 0;

@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "domain/operations.h"
 #include "fcgi/context.h"
+#include "fcgi/dbpool.h"
 #include "handlers/automl/automl.h"
 #include "media/store.h"
 #include "media/zip.h"
@@ -249,6 +250,7 @@ enum status automl_export(struct request *rq, struct response *rs, struct fault 
         goto out;
     if ((st = collect(&e, f)) != ST_OK)
         goto out;
+    request_db_release(rq); /* the client's pace is its own */
     rs->content_type = "application/zip";
     response_header(rs, "Content-Disposition", "attachment; filename=\"%s_export.zip\"", e.slug);
     response_header(rs, "X-Request-ID", "%s", rq->id);

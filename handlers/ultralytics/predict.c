@@ -17,6 +17,7 @@
 #include "domain/operations.h"
 #include "domain/serving.h"
 #include "fcgi/context.h"
+#include "fcgi/dbpool.h"
 #include "fcgi/decode.h"
 #include "fcgi/metrics.h"
 #include "fcgi/upload.h"
@@ -255,7 +256,10 @@ enum status ultralytics_predict(struct request *rq, struct response *rs, struct 
 
     if (!rq->ctx->serving)
         return fault_set(f, ST_UNAVAILABLE, NULL, "predictions are served by another pool");
-    if ((st = find_weights(rq, &weights, f)) != ST_OK || (st = receive(rq, &in, &up, f)) != ST_OK)
+    if ((st = find_weights(rq, &weights, f)) != ST_OK)
+        return st;
+    request_db_release(rq);
+    if ((st = receive(rq, &in, &up, f)) != ST_OK)
         goto out;
     decode_us = clock_wall_us();
     if ((st = image_decode(up.bytes.p, up.bytes.n, &im, f)) != ST_OK) {

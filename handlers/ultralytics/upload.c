@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "domain/operations.h"
+#include "fcgi/dbpool.h"
 #include "fcgi/decode.h"
 #include "fcgi/links.h"
 #include "fcgi/metrics.h"
@@ -113,9 +114,10 @@ static enum status upload_file(struct request *rq, struct response *rs, struct f
     struct upload up = { 0 };
     struct model_card *card = NULL;
     struct model_create *cmd;
-    enum status st = upload_to_store(rq, "file", config_i64("model.max_bytes"), &up, f);
+    enum status st;
 
-    if (st != ST_OK || (st = decode_command(rq, f)) != ST_OK)
+    request_db_release(rq); /* receiving and reading the file take long */
+    if ((st = upload_to_store(rq, "file", config_i64("model.max_bytes"), &up, f)) != ST_OK || (st = decode_command(rq, f)) != ST_OK)
         goto out;
     cmd = rq->command;
     if (!up.has_file || !(has_suffix(up.filename, ".pt") || has_suffix(up.filename, ".onnx"))) {
@@ -123,7 +125,7 @@ static enum status upload_file(struct request *rq, struct response *rs, struct f
         goto out;
     }
     if ((st = check_file(up.spool, &card, f)) != ST_OK || (st = describe(cmd, card, f)) != ST_OK ||
-        (st = publish(rq, &up, cmd, f)) != ST_OK)
+        (st = publish(rq, &up, cmd, f)) != ST_OK || (st = request_db_lease(rq, f)) != ST_OK)
         goto out;
     st = respond_operation(rq, rs, f);
 out:
@@ -217,7 +219,8 @@ enum status ultralytics_upload_complete(struct request *rq, struct response *rs,
     digest_to_hex(&d, hex);
     if (field_given(cmd, FIELD(upload_complete, checksum)) && strcasecmp(cmd->checksum, hex) != 0)
         return fault_set(f, ST_INVALID, "checksum", "is not the SHA-256 of what has arrived");
-    if ((st = read_stored(rq, &d, &card, f)) == ST_OK) {
+    request_db_release(rq);
+    if ((st = read_stored(rq, &d, &card, f)) == ST_OK && (st = request_db_lease(rq, f)) == ST_OK) {
         DESCRIBE(upload_complete, cmd, card);
         if (card->task_known)
             set_text(cmd, FIELD(upload_complete, task), &cmd->task, model_task_name(card->task));
