@@ -13,7 +13,9 @@ word=${1:-}
 count=0 failed=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/fsql.XXXXXX") # short: a socket's path has at most 107 bytes
 apply=${FOVEA_SQL_APPLY:-build/${MODE:-release}/sql_apply}
-[ -n "${FOVEA_SQL_APPLY:-}" ] || make -s "$apply" >&2 || { echo "Bail out! cannot build $apply"; exit 1; }
+if [ -z "${FOVEA_SQL_APPLY:-}" ] && ! make -s "$apply" > "$work/make.log" 2>&1; then
+  make -s -f Makefile -f tests/sql/rules.mk "$apply" >&2 || { echo "Bail out! cannot build $apply"; exit 1; }
+fi
 
 bin=$(dirname "$(ls -d /usr/lib/postgresql/*/bin/postgres 2> /dev/null | sort -V | tail -n 1)" 2> /dev/null)
 [ -x "$bin/postgres" ] || bin=$(dirname "$(command -v postgres)")
