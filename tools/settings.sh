@@ -1,5 +1,5 @@
 # Settings of one stack, with their defaults; sourced by the tools, overridden by the environment. FOVEA_VAR must
-# be set. What fovea-api itself is told stands in $FOVEA_VAR/fovea.conf, which tools/stack writes once.
+# be set. What fovea-api itself is told stands in $FOVEA_VAR/fovea.conf, which tools/stack writes.
 # shellcheck shell=sh
 
 export FOVEA_VAR
