@@ -92,7 +92,7 @@ enum status detector_load(const void *bytes, size_t n, int threads, struct detec
                        "this release runs ONNX models only: export the checkpoint to ONNX");
         goto out;
     }
-    if (!d || !(d->lock = calloc(1, sizeof *d->lock)) ||
+    if (!d || !(d->lock = calloc(1, sizeof(pthread_mutex_t))) ||
         !(d->sizes = calloc(SIZES_MAX, sizeof *d->sizes)) || !(d->clock = calloc(1, sizeof *d->clock))) {
         st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
         goto out;

@@ -73,7 +73,7 @@ struct graph {
     struct node *nodes; /* in an order that respects dependencies, after graph_verify */
     int tensors_cap, nodes_cap;
     int64_t fold_budget; /* elements that constant evaluation may still touch */
-    double work; /* multiplications of one run, about; set by graph_infer */
+    double work;         /* multiplications of one run, about; set by graph_infer */
 };
 
 /* file_bytes sets the memory limit: graph_memory_limit. NULL: out of memory. */

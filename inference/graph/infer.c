@@ -70,7 +70,7 @@ static double node_work(const struct call *c)
 
     if (strcmp(type, "Conv") == 0 || strcmp(type, "ConvTranspose") == 0)
         return (type[4] ? in : out) * (double)value_span(w, 1, w->rank);
-    if ((strcmp(type, "MatMul") == 0 || strcmp(type, "Gemm") == 0) && x->rank > 0)
+    if ((strcmp(type, "MatMul") == 0 || strcmp(type, "Gemm") == 0) && x && x->rank > 0)
         return out * (double)x->dims[x->rank - (node_int(c->node, "transA", 0) ? 2 : 1)];
     if (kernel && kernel->kind == ATTRIBUTE_INTS && kernel->n == 2)
         return out * (double)kernel->ints[0] * (double)kernel->ints[1];
@@ -130,8 +130,8 @@ enum status graph_infer(struct graph *g, struct fault *f)
         most_in = g->nodes[i].ninputs > most_in ? g->nodes[i].ninputs : most_in;
         most_out = g->nodes[i].noutputs > most_out ? g->nodes[i].noutputs : most_out;
     }
-    in = arena_array(g->arena, (size_t)most_in + 1, sizeof *in);
-    out = arena_array(g->arena, (size_t)most_out + 1, sizeof *out);
+    in = arena_array(g->arena, (size_t)most_in + 1, sizeof(void *));
+    out = arena_array(g->arena, (size_t)most_out + 1, sizeof(void *));
     if (!in || !out)
         return fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
     g->work = 0;

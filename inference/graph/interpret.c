@@ -51,7 +51,7 @@ static bool copy_outputs(const struct interpreter *it, struct value outputs[])
         outputs[i] = it->values[it->g->outputs[i]];
         outputs[i].data = malloc(value_bytes(&outputs[i]) + 1);
         ok = ok && outputs[i].data;
-        if (outputs[i].data)
+        if (outputs[i].data && it->values[it->g->outputs[i]].data)
             memcpy(outputs[i].data, it->values[it->g->outputs[i]].data, value_bytes(&outputs[i]));
     }
     return ok;
@@ -70,8 +70,8 @@ enum status graph_interpret(const struct graph *g, const struct value inputs[], 
     }
     it.values = calloc((size_t)g->ntensors + 1, sizeof *it.values);
     it.left = calloc((size_t)g->ntensors + 1, sizeof *it.left);
-    it.in = calloc(most, sizeof *it.in);
-    it.out = calloc(most, sizeof *it.out);
+    it.in = calloc(most, sizeof(void *));
+    it.out = calloc(most, sizeof(void *));
     ok = it.values && it.left && it.in && it.out;
     if (ok) {
         graph_count_uses(g, it.left);

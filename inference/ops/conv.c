@@ -35,7 +35,7 @@ enum status conv_read(const struct call *c, struct conv *ret, struct fault *f)
 
 static enum status infer(const struct call *c, struct fault *f)
 {
-    struct conv k;
+    struct conv k = { 0 };
     enum status st = conv_read(c, &k, f);
 
     if (st == ST_OK)
@@ -93,7 +93,7 @@ static void convolve(const struct conv *k, const float *x, const float *weights,
 
 static void reference(const struct call *c)
 {
-    struct conv k;
+    struct conv k = { 0 };
     const enum status st = conv_read(c, &k, NULL);
     const struct window *w = &k.w;
     const int64_t plane = w->out[0] * w->out[1], group_out = k.co / k.groups;

@@ -6,8 +6,8 @@
 #include <string.h>
 #include "inference/ops/op.h"
 
-static enum status refuse(enum status st, const struct call *c, struct fault *f, const char *format,
-                          va_list ap)
+__attribute__((format(printf, 4, 0))) static enum status
+refuse(enum status st, const struct call *c, struct fault *f, const char *format, va_list ap)
 {
     char what[128], type[32], name[64];
 

@@ -119,7 +119,7 @@ static enum status resize_read(const struct call *c, struct resize *ret, struct 
 
 static enum status infer(const struct call *c, struct fault *f)
 {
-    struct resize r;
+    struct resize r = { 0 };
     enum status st = resize_read(c, &r, f);
 
     if (st != ST_OK)
@@ -249,7 +249,7 @@ static void reference(const struct call *c)
 bool resize_is_repeat(const struct call *c, int64_t factor[2])
 {
     const struct value *x = c->in[0];
-    struct resize r;
+    struct resize r = { 0 };
 
     if (resize_read(c, &r, NULL) != ST_OK || r.linear || x->rank != 4 || r.size[0] != x->dims[0] ||
         r.size[1] != x->dims[1])

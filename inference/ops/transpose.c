@@ -42,12 +42,12 @@ static void reference(const struct call *c)
 {
     const struct value *x = c->in[0], *y = c->out[0];
     const size_t size = dtype_size(x->type);
-    int64_t own[LIMIT_TENSOR_RANK], strides[LIMIT_TENSOR_RANK], stride = 1;
+    int64_t own[LIMIT_TENSOR_RANK] = { 0 }, strides[LIMIT_TENSOR_RANK], stride = 1;
     const int last = y->rank - 1;
     struct walk w = {
         .rank = last < 0 ? 0 : last, .noffsets = 1, .dims = y->dims, .strides = { strides }
     };
-    int perm[LIMIT_TENSOR_RANK];
+    int perm[LIMIT_TENSOR_RANK] = { 0 };
     char *to = y->data;
 
     if (value_elements(y) == 0)

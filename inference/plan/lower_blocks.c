@@ -29,7 +29,7 @@ static bool clip_bounds(const struct lowering *l, const struct node *n, float *l
 
     *low = node_float(n, "min", -INFINITY);
     *high = node_float(n, "max", INFINITY);
-    for (int i = 1; i < n->ninputs; i++) {
+    for (int i = 1; i < n->ninputs && i <= 2; i++) {
         const struct value *v = n->inputs[i] == GRAPH_NONE ? NULL : lower_value(l, n->inputs[i]);
         if (v && !v->data)
             return false;
