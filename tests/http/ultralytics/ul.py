@@ -1,13 +1,11 @@
-"""What the Ultralytics stories share: accounts, forms, faults, pictures and models written by hand, and what is on disk.
+"""What the Ultralytics stories share: accounts, forms, faults, models written by hand, and what is stored.
 
 Every story makes accounts of its own, so that stories may run in any order, and twice, on one stack.
 """
 import json
 import os
-import struct
 import sys
 import time
-import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
@@ -137,35 +135,6 @@ def unchanged(before, text):
         time.sleep(0.1)
     rows = {t: (before[0].get(t), n) for t, n in now[0].items() if before[0].get(t) != n}
     return check(now == before, text, f"rows: {rows}", f"files: {sorted(now[1] ^ before[1])}")
-
-
-# --- pictures ----------------------------------------------------------------------------------------------------
-
-def png(width, height, pixels=None):
-    """A PNG of RGB bytes; pixels None: a header that promises and holds no picture."""
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    rows = b"" if pixels is None else b"".join(
-        b"\0" + pixels[y * width * 3:(y + 1) * width * 3] for y in range(height))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-
-
-def tiff(width, height, pixels):
-    """An uncompressed RGB TIFF of one strip."""
-    entries = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 3, 8 + 2 + 12 * 9 + 4), (259, 3, 1, 1), (262, 3, 1, 2),
-               (273, 4, 1, 8 + 2 + 12 * 9 + 4 + 6), (277, 3, 1, 3), (278, 4, 1, height), (279, 4, 1, len(pixels))]
-    out = struct.pack("<2sHIH", b"II", 42, 8, len(entries))
-    for tag, kind, count, value in entries:
-        out += struct.pack("<HHI", tag, kind, count) + (
-            struct.pack("<HH", value, 0) if kind == 3 and count == 1 else struct.pack("<I", value))
-    return out + struct.pack("<IHHH", 0, 8, 8, 8) + pixels
-
-
-def with_orientation(jpeg, orientation):
-    """The JPEG with an EXIF block that holds nothing but the orientation."""
-    exif = b"Exif\0\0" + struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
-    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
 
 
 # --- models: ONNX files written field by field ------------------------------------------------------------------
