@@ -69,10 +69,11 @@ static void line_text(struct line *l, const char *s)
  * becomes U+FFFD, what is longer than a value may be is cut. */
 static void line_quoted(struct line *l, const char *s)
 {
-    const size_t n =
-        strnlen(s, LIMIT_LOG_VALUE_BYTES + 4); /* room to see the character at the cut whole */
+    size_t n = strnlen(s, LIMIT_LOG_VALUE_BYTES + 4); /* room to see the character at the cut whole */
     size_t i = 0;
 
+    while (n && s[n - 1] == '\n')
+        n--;
     line_text(l, "\"");
     while (i < n) {
         const size_t step = text_utf8_sequence(s + i, n - i);
