@@ -63,10 +63,13 @@ static const char roles[] =
     "    EXECUTE format('GRANT CONNECT ON DATABASE %I TO fovea_api', current_database());"
     "END $$;";
 
-/* How sentences are planned: see sql/README.md. The database's owner may say so; who may not, leaves it.
+/*
+ * How sentences are planned: see sql/README.md. The database's owner may say so; who may not, leaves it.
+ * random_page_cost: the default is that of a turning disk, by which a small table is read whole for each row of a page.
  */
 static const char settings[] =
     "DO $$ BEGIN"
+    "    EXECUTE format('ALTER DATABASE %I SET random_page_cost = 1.1', current_database());"
     "    EXECUTE format('ALTER DATABASE %I SET plan_cache_mode = force_generic_plan', "
     "current_database());"
     "    EXECUTE format('ALTER DATABASE %I SET jit = off', current_database());"
