@@ -37,7 +37,8 @@ CREATE FUNCTION automl.problem_type(task text) RETURNS text LANGUAGE sql IMMUTAB
 CREATE FUNCTION automl.run_status(status text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE $1 WHEN 'starting' THEN 'running' ELSE $1 END $$;
 
--- Fields that an entry of one type must show as null are json, since a NULL column marked "?" is left out.
+-- Fields that an entry of one type must show as null are json, since a NULL column marked "?" is left out. The kind of
+-- media is that of the first item; an empty dataset has none.
 CREATE FUNCTION automl.timeline_entry(t domain.timeline_entry, a domain.asker)
 RETURNS TABLE ("id" uuid, "type" text, "name" text, "timestamp" timestamptz, "rows?" bigint, "columns?" integer,
                "images?" bigint, "annotations?" bigint, "classes?" json, "media_type?" text, "status?" text,
@@ -49,7 +50,9 @@ RETURNS TABLE ("id" uuid, "type" text, "name" text, "timestamp" timestamptz, "ro
            CASE WHEN t.kind = 'dataset' THEN t.images END,
            CASE WHEN t.kind = 'dataset' THEN t.annotations END,
            CASE WHEN t.kind = 'dataset' THEN to_json(t.classes) END,
-           CASE WHEN t.kind = 'dataset' THEN 'image' END,
+           CASE WHEN t.kind = 'dataset'
+                THEN (SELECT CASE i.kind WHEN 'image' THEN 'image' ELSE 'video' END FROM domain.item i
+                       WHERE i.dataset_id = t.id ORDER BY i.created_at, i.id LIMIT 1) END,
            CASE WHEN t.kind = 'experiment' THEN automl.run_status(t.status) END,
            CASE WHEN t.kind = 'experiment' THEN t.label_set_name END,
            CASE WHEN t.kind = 'experiment' THEN automl.problem_type(t.task) END,
@@ -64,10 +67,20 @@ RETURNS TABLE ("id" uuid, "type" text, "name" text, "timestamp" timestamptz, "ro
 CREATE FUNCTION automl.time(t timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT to_char($1 AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') $$;
 
--- A name that is safe as the last segment of a path.
+-- A name that is safe as the last segment of a path, on any file system: at most 255 bytes, shortened in the middle.
 CREATE FUNCTION automl.file_name(name text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN n.safe IN ('', '.', '..') THEN '_' ELSE n.safe END
-      FROM (SELECT regexp_replace($1, '[/\\:\x01-\x1f\x7f]', '_', 'g')) AS n(safe) $$;
+    SELECT CASE WHEN n.safe IN ('', '.', '..') THEN '_'
+                WHEN octet_length(n.safe) > 255 THEN left(n.safe, 50) || '~' || right(n.safe, 12)
+                ELSE n.safe END
+      FROM (SELECT regexp_replace($1, '[/\\:\x01-\x1f\x7f-\x9f]', '_', 'g')) AS n(safe) $$;
+
+-- Where an item's file stands in its data set; a frame's is that of its film.
+CREATE FUNCTION automl.item_file(i domain.item) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT f.uuid || '/' || automl.file_name(f.name) FROM domain.item f WHERE f.id = coalesce(i.video_id, i.id) $$;
+
+-- What a training run leaves behind; the manifest and the entries ask the same.
+CREATE FUNCTION automl.has_report(r domain.training_run) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT 1 FROM domain.training_epoch e WHERE e.training_run_id = r.id) OR r.plots <> '[]' $$;
 
 -- The manifest without its `files` and `missing`. Members are for the owner; for others the key is absent.
 CREATE FUNCTION automl.export_manifest(p domain.project, a domain.asker)
@@ -94,7 +107,10 @@ RETURNS TABLE (manifest json, slug text) LANGUAGE sql STABLE AS $$
                     SELECT json_build_object('id', m.uuid, 'name', m.name, 'task', m.task, 'architecture', m.architecture,
                                              'created_at', automl.time(m.created_at))
                       FROM domain.model m WHERE m.project_id = p.id ORDER BY m.id)),
-                'reports', '[]'::json)::text, 2))::json,
+                'reports', to_json(ARRAY(
+                    SELECT json_build_object('id', r.uuid, 'name', r.name)
+                      FROM domain.training_run r WHERE r.project_id = p.id AND automl.has_report(r) ORDER BY r.id)))::text,
+                2))::json,
            p.slug $$;
 
 -- One annotation in COCO's words: box as x, y, width, height; polygons as one ring.
@@ -135,11 +151,12 @@ RETURNS TABLE (path text, body text, digest bytea, size bigint) LANGUAGE sql STA
             UNION ALL
             SELECT 1, d.id, 1, i.id, 'datasets/' || d.uuid || '/annotations.json',
                    CASE WHEN row_number() OVER (PARTITION BY d.id ORDER BY i.id) > 1 THEN ',' ELSE '' END
-                   || json_build_object('id', i.id, 'file_name', i.uuid || '/' || automl.file_name(i.name), 'width', i.width,
-                                        'height', i.height, 'split', i.split),
+                   || json_strip_nulls(json_build_object(
+                          'id', i.id, 'file_name', automl.item_file(i), 'name', i.name, 'frame_index', i.frame_index,
+                          'width', i.width, 'height', i.height, 'split', i.split)),
                    NULL, NULL
               FROM domain.dataset d JOIN domain.item i ON i.dataset_id = d.id
-             WHERE d.project_id = p.id AND i.digest IS NOT NULL
+             WHERE d.project_id = p.id
             UNION ALL
             SELECT 1, d.id, 2, 0, 'datasets/' || d.uuid || '/annotations.json', '],"annotations":[', NULL, NULL
               FROM domain.dataset d WHERE d.project_id = p.id
@@ -155,7 +172,7 @@ RETURNS TABLE (path text, body text, digest bytea, size bigint) LANGUAGE sql STA
             SELECT 1, d.id, 4, 0, 'datasets/' || d.uuid || '/annotations.json', ']}', NULL, NULL
               FROM domain.dataset d WHERE d.project_id = p.id
             UNION ALL
-            SELECT 1, d.id, 5, i.id, 'datasets/' || d.uuid || '/images/' || i.uuid || '/' || automl.file_name(i.name), NULL,
+            SELECT 1, d.id, 5, i.id, 'datasets/' || d.uuid || '/images/' || automl.item_file(i), NULL,
                    i.digest, i.bytes
               FROM domain.dataset d JOIN domain.item i ON i.dataset_id = d.id
              WHERE d.project_id = p.id AND i.digest IS NOT NULL
@@ -177,5 +194,14 @@ RETURNS TABLE (path text, body text, digest bytea, size bigint) LANGUAGE sql STA
               FROM domain.training_run r WHERE r.project_id = p.id
             UNION ALL
             SELECT 3, r.id, 1, 0, 'experiments/' || r.uuid || '/metrics.json', r.metrics::text, NULL, NULL
-              FROM domain.training_run r WHERE r.project_id = p.id) AS e
+              FROM domain.training_run r WHERE r.project_id = p.id
+            UNION ALL
+            SELECT 4, r.id, 0, 0, 'reports/' || r.uuid || '/metrics.json',
+                   json_build_object('best_epoch', r.best_epoch, 'best_fitness', r.best_fitness, 'epochs', to_json(ARRAY(
+                       SELECT json_build_object('epoch', e.epoch, 'fitness', e.fitness, 'metrics', e.metrics)
+                         FROM domain.training_epoch e WHERE e.training_run_id = r.id ORDER BY e.epoch)))::text, NULL, NULL
+              FROM domain.training_run r WHERE r.project_id = p.id AND automl.has_report(r)
+            UNION ALL
+            SELECT 4, r.id, 1, 0, 'reports/' || r.uuid || '/plots.json', r.plots::text, NULL, NULL
+              FROM domain.training_run r WHERE r.project_id = p.id AND r.plots <> '[]') AS e
      ORDER BY e.part, e.major, e.section, e.minor $$;
