@@ -181,13 +181,19 @@ static void bind(struct bound *b, const struct param *params, size_t n)
     }
 }
 
-/* A schema that was reloaded under us: the plan's types changed or the function is gone. */
+/*
+ * Worth one more try with statements prepared anew: a schema that was reloaded under us (the plan's types changed, the
+ * function is gone), and what PostgreSQL itself took back (deadlock, serialization). Nothing has happened in any case.
+ */
 static bool is_stale(const PGresult *r)
 {
+    static const char *const states[] = { "0A000", "42883", "26000", "XX000", "40P01", "40001", NULL };
     const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 
-    return state && (!strcmp(state, "0A000") || !strcmp(state, "42883") || !strcmp(state, "26000") ||
-                     !strcmp(state, "XX000"));
+    for (size_t i = 0; state && states[i]; i++)
+        if (strcmp(states[i], state) == 0)
+            return true;
+    return false;
 }
 
 static bool is_good(const PGresult *r)

@@ -117,6 +117,8 @@ enum status db_fault_from(PGconn *conn, const PGresult *r, struct fault *f)
         return constraint_fault(PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME), f);
     if (strcmp(state, "22021") == 0 || strcmp(state, "22P05") == 0)
         return fault_set(f, ST_INVALID, NULL, "a text holds a character that cannot be stored");
+    if (is_class(state, "22"))
+        return fault_set(f, ST_INVALID, NULL, "a value is out of range or not of its form");
     log_event(LOG_LEVEL_ERROR, "database_error", "sqlstate", state, "detail", message, NULL);
     if (is_class(state, "08") || is_class(state, "53") || is_class(state, "57") || is_class(state, "40") ||
         is_class(state, "58"))

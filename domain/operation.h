@@ -78,7 +78,12 @@ struct asker {
 
 enum { OPERATION_PARAMS = 32, OPERATION_HIDDEN = 3 };
 
-/* One sentence with its parameters. */
+/*
+ * A reference that a dialect spells otherwise than by id is looked up where it stands: in a read as an item of FROM, in a
+ * write as a sub-select in place of the argument.
+ *
+ * One sentence with its parameters.
+ */
 struct sentence {
     const char *sql;
     struct param params[OPERATION_PARAMS];

@@ -54,3 +54,5 @@ test-sql: ## migrations from empty, rules, tenancy, shapes
 	@tests/run.sh sql
 test-http: all ## status and body through nginx, PostgreSQL and files
 	@tests/run.sh http
+
+-include tests/sql/rules.mk

@@ -69,7 +69,7 @@ static const int http[ST__COUNT] = {
 /* The words that readers of such errors know. */
 static const char *error_type(const struct fault *f)
 {
-    if (f->offset >= 0)
+    if (f->reason && strcmp(f->reason, JSON_SYNTAX) == 0)
         return "json_invalid";
     return strcmp(f->detail, "is required") == 0 ? "missing" : "value_error";
 }

@@ -130,10 +130,10 @@ TEST(a_reference_is_looked_up_by_its_own_spelling)
 
     field_mark(&c, 0);
     REQUIRE(operation_read(&op_project_get, &who, &asker, &shape, &c, NULL, a, &s, &f) == ST_OK);
-    CHECK(strstr(s.sql, "(SELECT v.id FROM domain.project AS v WHERE v.uuid = $2)") != NULL);
+    CHECK(strstr(s.sql, "FROM (SELECT v.id FROM domain.project AS v WHERE v.uuid = $1) AS k0, LATERAL domain.project_get($2::domain.actor, k0.id)") != NULL);
     c.project = (struct ref){ .kind = REF_STAMPED, .id = 5, .stamp = 6 };
     REQUIRE(operation_read(&op_project_get, &who, &asker, &shape, &c, NULL, a, &s, &f) == ST_OK);
-    CHECK(strstr(s.sql, "v.id = $2 AND v.stamp = $3") != NULL);
+    CHECK(strstr(s.sql, "v.id = $1 AND v.stamp = $2") != NULL);
     c.project = (struct ref){ .kind = REF_UNKNOWN };
     REQUIRE(operation_read(&op_project_get, &who, &asker, &shape, &c, NULL, a, &s, &f) == ST_OK);
     CHECK(strstr(s.sql, "NULL::bigint") != NULL);
