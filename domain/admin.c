@@ -369,6 +369,20 @@ static enum status remove_marked(struct sweep *s, const PGresult *marked, struct
     return st;
 }
 
+enum status blob_discard(struct db *db, struct store *store, const struct digest *digest, int64_t size,
+                         struct fault *f)
+{
+    struct sweep s = { .db = db, .store = store, .arena = arena_create(1 << 12) };
+    enum status st;
+
+    if (!s.arena)
+        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    if ((st = adopt(&s, digest, size, f)) == ST_OK)
+        st = remove_blob(&s, digest, size, f);
+    arena_free(s.arena);
+    return st;
+}
+
 enum status sweep_blobs(struct db *db, struct store *store, int64_t grace_s, bool dry_run,
                         const struct stepper *step, struct sweep_result *ret, struct fault *f)
 {

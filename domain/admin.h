@@ -46,6 +46,13 @@ struct sweep_result {
 enum status sweep_blobs(struct db *db, struct store *store, int64_t grace_s, bool dry_run,
                         const struct stepper *step, struct sweep_result *ret, struct fault *f) MUST_USE;
 
+/*
+ * Takes back a file that was published for a write that then failed, by the sweeper's own steps: when
+ * any row refers to the same bytes, or comes to meanwhile, the file stays.
+ */
+enum status blob_discard(struct db *db, struct store *store, const struct digest *digest, int64_t size,
+                         struct fault *f) MUST_USE;
+
 enum blob_problem { BLOB_MISSING, BLOB_OTHER_SIZE, BLOB_DAMAGED };
 struct check_result {
     int64_t rows, files;

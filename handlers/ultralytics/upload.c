@@ -1,12 +1,14 @@
 /*
- * POST /api/models. A form with a file: the file is stored, read as data (nothing in it is executed) and described by
- * what it says of itself. A JSON body: a model without weights.
+ * POST /api/models. A form with a file: the file is stored, read as data (nothing in it is executed) and
+ * described by what it says of itself. A JSON body: a model without weights.
  */
 #include <string.h>
 
 #include "base/config.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/log.h"
+#include "domain/admin.h"
 #include "domain/operations.h"
 #include "fcgi/dbpool.h"
 #include "fcgi/decode.h"
@@ -42,18 +44,19 @@ static void set_number(void *cmd, int field, int64_t *member, int64_t value)
 }
 
 /* What a card says, into the fields of the same names of command C. */
-#define DESCRIBE(C, cmd, card)                                                                               \
-    do {                                                                                                     \
-        set_text(cmd, FIELD(C, architecture), &(cmd)->architecture, (card)->architecture);                   \
-        set_text(cmd, FIELD(C, package_version), &(cmd)->package_version, (card)->version);                  \
-        set_text(cmd, FIELD(C, why_not), &(cmd)->why_not, (card)->why_not);                                  \
-        set_number(cmd, FIELD(C, parameters), &(cmd)->parameters, (card)->parameters);                       \
-        set_number(cmd, FIELD(C, input_height), &(cmd)->input_height, (card)->input_height);                 \
-        set_number(cmd, FIELD(C, input_width), &(cmd)->input_width, (card)->input_width);                    \
-        (cmd)->class_names = (struct texts){ (const char *const *)(card)->class_names, (size_t)(card)->nclasses }; \
-        field_mark(cmd, FIELD(C, class_names));                                                              \
-        (cmd)->runnable = (card)->runnable;                                                                  \
-        field_mark(cmd, FIELD(C, runnable));                                                                 \
+#define DESCRIBE(C, cmd, card)                                                                          \
+    do {                                                                                                \
+        set_text(cmd, FIELD(C, architecture), &(cmd)->architecture, (card)->architecture);              \
+        set_text(cmd, FIELD(C, package_version), &(cmd)->package_version, (card)->version);             \
+        set_text(cmd, FIELD(C, why_not), &(cmd)->why_not, (card)->why_not);                             \
+        set_number(cmd, FIELD(C, parameters), &(cmd)->parameters, (card)->parameters);                  \
+        set_number(cmd, FIELD(C, input_height), &(cmd)->input_height, (card)->input_height);            \
+        set_number(cmd, FIELD(C, input_width), &(cmd)->input_width, (card)->input_width);               \
+        (cmd)->class_names =                                                                            \
+            (struct texts){ (const char *const *)(card)->class_names, (size_t)(card)->nclasses };       \
+        field_mark(cmd, FIELD(C, class_names));                                                         \
+        (cmd)->runnable = (card)->runnable;                                                             \
+        field_mark(cmd, FIELD(C, runnable));                                                            \
     } while (0)
 
 /* What the file says of its task is the truth; a client may only confirm it. */
@@ -62,7 +65,8 @@ static enum status describe(struct model_create *cmd, const struct model_card *c
     const char *task = card->task_known ? model_task_name(card->task) : NULL;
 
     if (task && field_given(cmd, FIELD(model_create, task)) && strcmp(cmd->task, task) != 0)
-        return fault_set(f, ST_INVALID, "task", "the file is a model for '%s', not '%.20s'", task, cmd->task);
+        return fault_set(f, ST_INVALID, "task", "the file is a model for '%s', not '%.20s'", task,
+                         cmd->task);
     set_text(cmd, FIELD(model_create, task), &cmd->task, task);
     DESCRIBE(model_create, cmd, card);
     return ST_OK;
@@ -82,13 +86,15 @@ static enum status check_file(struct spool *spool, struct model_card **ret, stru
     return st;
 }
 
-/* Before the commit: a sweep may have taken the file since it was published; from the row on it can't. */
+/* Before the commit: a sweep may have taken the file since it was published; from the row on it can't.
+ */
 static enum status settle(void *arg, struct fault *f)
 {
     return spool_settle(arg, f);
 }
 
-static enum status publish(struct request *rq, struct upload *up, struct model_create *cmd, struct fault *f)
+static enum status publish(struct request *rq, struct upload *up, struct model_create *cmd,
+                           struct fault *f)
 {
     struct digest *d = arena_alloc(rq->arena, sizeof *d);
     enum status st;
@@ -109,6 +115,28 @@ static enum status publish(struct request *rq, struct upload *up, struct model_c
     return ST_OK;
 }
 
+/* A refused model leaves no file behind. Where even this fails the sweeper will see to it. */
+static void discard(struct request *rq, const struct model_create *cmd)
+{
+    struct fault ignored = FAULT_INIT;
+    struct digest d;
+
+    memcpy(d.bytes, cmd->digest, sizeof d.bytes);
+    if (blob_discard(rq->db, rq->ctx->store, &d, cmd->size, &ignored) != ST_OK)
+        log_event(LOG_LEVEL_WARNING, "discard_failed", "detail", ignored.detail, NULL);
+}
+
+/* Clients save a file under its suffix and open it by that: the suffix must be true. */
+static enum status check_suffix(const char *filename, const struct model_card *card, struct fault *f)
+{
+    const char *suffix = card->format == MODEL_PT ? ".pt" : ".onnx";
+
+    if (has_suffix(filename, suffix))
+        return ST_OK;
+    return fault_set(f, ST_INVALID, "file", "holds %s; its name must end in %s",
+                     card->format == MODEL_PT ? "a PyTorch checkpoint" : "an ONNX model", suffix);
+}
+
 static enum status upload_file(struct request *rq, struct response *rs, struct fault *f)
 {
     struct upload up = { 0 };
@@ -117,17 +145,21 @@ static enum status upload_file(struct request *rq, struct response *rs, struct f
     enum status st;
 
     request_db_release(rq); /* receiving and reading the file take long */
-    if ((st = upload_to_store(rq, "file", config_i64("model.max_bytes"), &up, f)) != ST_OK || (st = decode_command(rq, f)) != ST_OK)
+    if ((st = upload_to_store(rq, "file", config_i64("model.max_bytes"), &up, f)) != ST_OK ||
+        (st = decode_command(rq, f)) != ST_OK)
         goto out;
     cmd = rq->command;
     if (!up.has_file || !(has_suffix(up.filename, ".pt") || has_suffix(up.filename, ".onnx"))) {
-        st = fault_set(f, ST_INVALID, "file", up.has_file ? "must be a .pt or .onnx file" : "is required");
+        st = fault_set(f, ST_INVALID, "file",
+                       up.has_file ? "must be a .pt or .onnx file" : "is required");
         goto out;
     }
-    if ((st = check_file(up.spool, &card, f)) != ST_OK || (st = describe(cmd, card, f)) != ST_OK ||
+    if ((st = check_file(up.spool, &card, f)) != ST_OK ||
+        (st = check_suffix(up.filename, card, f)) != ST_OK || (st = describe(cmd, card, f)) != ST_OK ||
         (st = publish(rq, &up, cmd, f)) != ST_OK || (st = request_db_lease(rq, f)) != ST_OK)
         goto out;
-    st = respond_operation(rq, rs, f);
+    if ((st = respond_operation(rq, rs, f)) != ST_OK)
+        discard(rq, cmd);
 out:
     model_card_free(card);
     upload_free(&up);
@@ -143,7 +175,8 @@ enum status ultralytics_model_upload(struct request *rq, struct response *rs, st
     if (upload_is_multipart(rq))
         return upload_file(rq, rs, f);
     if (!rq->content_type || strncasecmp(rq->content_type, "application/json", 16) != 0)
-        return fault_set(f, ST_UNSUPPORTED, NULL, "send multipart/form-data with a file, or application/json");
+        return fault_set(f, ST_UNSUPPORTED, NULL,
+                         "send multipart/form-data with a file, or application/json");
     if ((st = request_body(rq, LIMIT_JSON_BODY_BYTES, &body, f)) != ST_OK ||
         (st = json_parse(body.p, body.n, &rq->body, f)) != ST_OK)
         return st;
@@ -175,11 +208,13 @@ enum status ultralytics_upload_create(struct request *rq, struct response *rs, s
 static enum status find_stored(struct request *rq, struct digest *ret, struct fault *f)
 {
     const struct upload_complete *cmd = rq->command;
-    const struct param params[] = { p_text(actor_literal(&rq->who, rq->arena)), p_i64(rq->arena, cmd->upload.id),
+    const struct param params[] = { p_text(actor_literal(&rq->who, rq->arena)),
+                                    p_i64(rq->arena, cmd->upload.id),
                                     p_i64(rq->arena, cmd->upload.stamp) };
     PGresult *r;
-    enum status st = db_read(rq->db, "SELECT u.digest FROM domain.upload_get($1, $2) AS u WHERE u.stamp = $3", params, 3,
-                             &r, f);
+    enum status st =
+        db_read(rq->db, "SELECT u.digest FROM domain.upload_get($1, $2) AS u WHERE u.stamp = $3", params,
+                3, &r, f);
 
     if (st != ST_OK)
         return st;
@@ -189,7 +224,8 @@ static enum status find_stored(struct request *rq, struct digest *ret, struct fa
     return st;
 }
 
-static enum status read_stored(struct request *rq, const struct digest *d, struct model_card **ret, struct fault *f)
+static enum status read_stored(struct request *rq, const struct digest *d, struct model_card **ret,
+                               struct fault *f)
 {
     const void *bytes;
     size_t n;
