@@ -128,7 +128,8 @@ static void statement_evict(struct db *db)
 
 static struct statement *statement_find(struct db *db, const char *sql)
 {
-    for (size_t i = 0; i < db->nstatements; i++) /* constants have one address: no text is compared but once */
+    for (size_t i = 0; i < db->nstatements;
+         i++) /* constants have one address: no text is compared but once */
         if (db->statements[i].key == sql && strcmp(db->statements[i].sql, sql) == 0)
             return &db->statements[i];
     for (size_t i = 0; i < db->nstatements; i++)
@@ -182,8 +183,9 @@ static void bind(struct bound *b, const struct param *params, size_t n)
 }
 
 /*
- * Worth one more try with statements prepared anew: a schema that was reloaded under us (the plan's types changed, the
- * function is gone), and what PostgreSQL itself took back (deadlock, serialization). Nothing has happened in any case.
+ * Worth one more try with statements prepared anew: a schema that was reloaded under us (the plan's
+ * types changed, the function is gone), and what PostgreSQL itself took back (deadlock, serialization).
+ * Nothing has happened in any case.
  */
 static bool is_stale(const PGresult *r)
 {
@@ -203,8 +205,8 @@ static bool is_good(const PGresult *r)
     return t == PGRES_TUPLES_OK || t == PGRES_COMMAND_OK;
 }
 
-static enum status read_once(struct db *db, const char *sql, const struct bound *b, size_t n, PGresult **ret,
-                             bool *ret_again, struct fault *f)
+static enum status read_once(struct db *db, const char *sql, const struct bound *b, size_t n,
+                             PGresult **ret, bool *ret_again, struct fault *f)
 {
     char name[16];
     enum status st;
@@ -254,7 +256,8 @@ enum status db_read(struct db *db, const char *sql, const struct param *params, 
 
 static bool send_calls(struct db *db, const struct db_call *calls, char (*names)[16], size_t n)
 {
-    const bool commits = PQtransactionStatus(db->conn) == PQTRANS_IDLE; /* else a transaction is open around us */
+    const bool commits =
+        PQtransactionStatus(db->conn) == PQTRANS_IDLE; /* else a transaction is open around us */
     struct bound b;
 
     for (size_t i = 0; i < n; i++) {
@@ -272,7 +275,8 @@ static bool send_calls(struct db *db, const struct db_call *calls, char (*names)
 }
 
 /* Reads results up to the sync; keeps the last good one, explains the first bad one. */
-static enum status collect(struct db *db, size_t n, PGresult **ret_last, bool *ret_stale, struct fault *f)
+static enum status collect(struct db *db, size_t n, PGresult **ret_last, bool *ret_stale,
+                           struct fault *f)
 {
     enum status st = ST_OK;
     PGresult *last = NULL, *r;
@@ -305,8 +309,8 @@ static enum status collect(struct db *db, size_t n, PGresult **ret_last, bool *r
     return st;
 }
 
-static enum status write_once(struct db *db, const struct db_call *calls, size_t n, PGresult **ret, bool *ret_stale,
-                              struct fault *f)
+static enum status write_once(struct db *db, const struct db_call *calls, size_t n, PGresult **ret,
+                              bool *ret_stale, struct fault *f)
 {
     char names[8][16];
     enum status st;
@@ -325,7 +329,8 @@ static enum status write_once(struct db *db, const struct db_call *calls, size_t
     return st;
 }
 
-enum status db_write(struct db *db, const struct db_call *calls, size_t n, PGresult **ret, struct fault *f)
+enum status db_write(struct db *db, const struct db_call *calls, size_t n, PGresult **ret,
+                     struct fault *f)
 {
     enum status st;
     bool stale;
@@ -336,7 +341,8 @@ enum status db_write(struct db *db, const struct db_call *calls, size_t n, PGres
     if ((st = db_connect(db, f)) != ST_OK)
         return st;
     st = write_once(db, calls, n, ret, &stale, f);
-    if (st != ST_OK && stale && db->conn) { /* nothing happened: the statement was refused before it ran */
+    if (st != ST_OK && stale &&
+        db->conn) { /* nothing happened: the statement was refused before it ran */
         while (db->nstatements)
             statement_drop(db, db->nstatements - 1);
         st = write_once(db, calls, n, ret, &stale, f);
@@ -347,8 +353,8 @@ enum status db_write(struct db *db, const struct db_call *calls, size_t n, PGres
 }
 
 /* BEGIN and the calls. *ret_again: a statement was stale and is forgotten; nothing has happened. */
-static enum status write_open(struct db *db, const struct db_call *calls, size_t n, PGresult **ret, bool *ret_again,
-                              struct fault *f)
+static enum status write_open(struct db *db, const struct db_call *calls, size_t n, PGresult **ret,
+                              bool *ret_again, struct fault *f)
 {
     enum status st = db_command(db, "BEGIN", f);
 
@@ -370,7 +376,8 @@ static enum status commit(struct db *db, struct fault *f)
 
     (void)failpoint("before_commit");
     /* A new connection would commit nothing and say that it went well: this one or none. */
-    if (!db->conn || PQtransactionStatus(db->conn) != PQTRANS_INTRANS || !PQsendQuery(db->conn, "COMMIT"))
+    if (!db->conn || PQtransactionStatus(db->conn) != PQTRANS_INTRANS ||
+        !PQsendQuery(db->conn, "COMMIT"))
         return db_away(f);
     (void)failpoint("commit_sent");
     while ((r = PQgetResult(db->conn))) {

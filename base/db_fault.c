@@ -1,6 +1,7 @@
 /*
- * SQLSTATE to enum status. Codes FVnnn are raised by the functions of schema domain; constraint errors are looked up
- * by the constraint's name in domain.constraint_fact; what remains is the database being away, or a bug.
+ * SQLSTATE to enum status. Codes FVnnn are raised by the functions of schema domain; constraint errors
+ * are looked up by the constraint's name in domain.constraint_fact; what remains is the database being
+ * away, or a bug.
  */
 #include "base/db_fault.h"
 
@@ -48,8 +49,8 @@ static enum status status_from_code(const char *digits)
         const char *digits;
         enum status status;
     } codes[] = {
-        { "400", ST_INVALID },   { "403", ST_FORBIDDEN }, { "404", ST_NOT_FOUND },
-        { "409", ST_CONFLICT },  { "413", ST_TOO_LARGE }, { "429", ST_RATE_LIMITED },
+        { "400", ST_INVALID },  { "403", ST_FORBIDDEN }, { "404", ST_NOT_FOUND },
+        { "409", ST_CONFLICT }, { "413", ST_TOO_LARGE }, { "429", ST_RATE_LIMITED },
     };
 
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
@@ -61,7 +62,8 @@ static enum status status_from_code(const char *digits)
 enum status db_facts_load(struct db *db, struct fault *f)
 {
     PGresult *r;
-    enum status st = db_read(db, "SELECT name, code, field, sentence FROM domain.constraint_fact()", NULL, 0, &r, f);
+    enum status st =
+        db_read(db, "SELECT name, code, field, sentence FROM domain.constraint_fact()", NULL, 0, &r, f);
 
     if (st != ST_OK)
         return st;
@@ -111,8 +113,9 @@ enum status db_fault_from(PGconn *conn, const PGresult *r, struct fault *f)
         return db_away(f);
     }
     if (is_class(state, "FV"))
-        return fault_set(f, status_from_code(state + 2), text_intern(PQresultErrorField(r, PG_DIAG_COLUMN_NAME)),
-                         "%s", message ? message : "refused");
+        return fault_set(f, status_from_code(state + 2),
+                         text_intern(PQresultErrorField(r, PG_DIAG_COLUMN_NAME)), "%s",
+                         message ? message : "refused");
     if (is_class(state, "23"))
         return constraint_fault(PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME), f);
     if (strcmp(state, "22021") == 0 || strcmp(state, "22P05") == 0)
@@ -120,8 +123,8 @@ enum status db_fault_from(PGconn *conn, const PGresult *r, struct fault *f)
     if (is_class(state, "22"))
         return fault_set(f, ST_INVALID, NULL, "a value is out of range or not of its form");
     log_event(LOG_LEVEL_ERROR, "database_error", "sqlstate", state, "detail", message, NULL);
-    if (is_class(state, "08") || is_class(state, "53") || is_class(state, "57") || is_class(state, "40") ||
-        is_class(state, "58"))
+    if (is_class(state, "08") || is_class(state, "53") || is_class(state, "57") ||
+        is_class(state, "40") || is_class(state, "58"))
         return db_away(f);
     return fault_set(f, ST_INTERNAL, NULL, "internal error");
 }

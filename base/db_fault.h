@@ -5,7 +5,8 @@
 #include <libpq-fe.h>
 #include "base/status.h"
 
-/* Fills f from a failed result (may be NULL: the connection broke) and returns the outcome. Logs what is ours. */
+/* Fills f from a failed result (may be NULL: the connection broke) and returns the outcome. Logs what is
+ * ours. */
 enum status db_fault_from(PGconn *conn, const PGresult *r, struct fault *f);
 
 /* "the database is away": ST_UNAVAILABLE with a time to come back. */

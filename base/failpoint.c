@@ -45,11 +45,8 @@ static void parse_action(struct point *p, const char *action, const char *entry)
         const char *name;
         int raise, error;
     } actions[] = {
-        {"kill",    SIGKILL, 0     },
-        { "abort",  SIGABRT, 0     },
-        { "term",   SIGTERM, 0     },
-        { "enospc", 0,       ENOSPC},
-        { "eio",    0,       EIO   },
+        { "kill", SIGKILL, 0 },  { "abort", SIGABRT, 0 }, { "term", SIGTERM, 0 },
+        { "enospc", 0, ENOSPC }, { "eio", 0, EIO },
     };
     char *end;
 

@@ -5,10 +5,10 @@
 #define BASE_LIMITS_H
 
 enum {
-    LIMIT_JSON_BODY_BYTES = 4 << 20,   /* metadata requests */
+    LIMIT_JSON_BODY_BYTES = 4 << 20, /* metadata requests */
     LIMIT_JSON_DEPTH = 64,
-    LIMIT_JSON_MEMBERS = 100000,       /* values in one document */
-    LIMIT_JSON_NUMBER_BYTES = 256,     /* as written */
+    LIMIT_JSON_MEMBERS = 100000,   /* values in one document */
+    LIMIT_JSON_NUMBER_BYTES = 256, /* as written */
     LIMIT_MULTIPART_PARTS = 64,
     LIMIT_MULTIPART_HEADER_BYTES = 8 << 10,
     LIMIT_MULTIPART_TEXT_BYTES = 16 << 20, /* one part without a file name */
@@ -22,33 +22,34 @@ enum {
     LIMIT_PAGE_ROWS = 500,
     LIMIT_PAGE_NUMBER = 1000000,
 
-    LIMIT_NAME_CHARS = 100,            /* the tightest that every dialect can show */
+    LIMIT_NAME_CHARS = 100, /* the tightest that every dialect can show */
     LIMIT_DESCRIPTION_CHARS = 1000,
     LIMIT_LABEL_CHARS = 50,
     LIMIT_TAGS = 50,
     LIMIT_TAG_CHARS = 50,
 
     LIMIT_IMAGE_SIDE_PX = 32768,
-    LIMIT_IMAGE_PIXELS = 100000000,    /* 100 megapixels */
+    LIMIT_IMAGE_PIXELS = 100000000, /* 100 megapixels */
     LIMIT_IMAGE_BYTES = 256 << 20,
-    LIMIT_IMAGE_CODEC_BYTES = 768 << 20, /* what a decoder may ask for besides the pixels (progressive JPEG) */
+    LIMIT_IMAGE_CODEC_BYTES =
+        768 << 20, /* what a decoder may ask for besides the pixels (progressive JPEG) */
     LIMIT_IMAGE_CHUNK_BYTES = 8 << 20, /* one PNG chunk that is not pixels, unpacked */
     LIMIT_EXIF_BYTES = 64 << 10,
-    LIMIT_JPEG_SCANS = 128,            /* each pass over a progressive JPEG costs as much as a picture */
-    LIMIT_TIFF_SAMPLES = 8,            /* channels */
-    LIMIT_SNIFF_BYTES = 8 << 10,       /* how much libmagic looks at */
-    LIMIT_ZIP_NAME_BYTES = 1024,       /* of an entry in an archive that we write */
-    LIMIT_PREDICT_BYTES = 10 << 20,    /* default of predict.max_bytes */
+    LIMIT_JPEG_SCANS = 128,         /* each pass over a progressive JPEG costs as much as a picture */
+    LIMIT_TIFF_SAMPLES = 8,         /* channels */
+    LIMIT_SNIFF_BYTES = 8 << 10,    /* how much libmagic looks at */
+    LIMIT_ZIP_NAME_BYTES = 1024,    /* of an entry in an archive that we write */
+    LIMIT_PREDICT_BYTES = 10 << 20, /* default of predict.max_bytes */
 
     LIMIT_ONNX_BYTES = 1 << 30,
     LIMIT_ONNX_NODES = 100000,
     LIMIT_ONNX_TENSORS = 200000,
     LIMIT_TENSOR_RANK = 8,
     LIMIT_DETECTIONS = 300,
-    LIMIT_MODEL_INPUT_PX = 4096,       /* side of a network's input */
-    LIMIT_MODEL_KERNELS = 8192,        /* compiled primitives: each is machine code of its own */
+    LIMIT_MODEL_INPUT_PX = 4096, /* side of a network's input */
+    LIMIT_MODEL_KERNELS = 8192,  /* compiled primitives: each is machine code of its own */
 
-    LIMIT_LITERAL_BYTES = 4 << 20,     /* a Python literal in a model's metadata */
+    LIMIT_LITERAL_BYTES = 4 << 20, /* a Python literal in a model's metadata */
     LIMIT_LITERAL_DEPTH = 32,
     LIMIT_LITERAL_VALUES = 200000,
     LIMIT_MODEL_CLASSES = 65536,
@@ -57,18 +58,19 @@ enum {
     LIMIT_ZIP_RECORDS = 100000,
     LIMIT_PICKLE_BYTES = 64 << 20,
     LIMIT_PICKLE_VALUES = 5000000,
-    LIMIT_PICKLE_DEPTH = 500,          /* marks open at once; levels of a walk over modules */
+    LIMIT_PICKLE_DEPTH = 500,             /* marks open at once; levels of a walk over modules */
     LIMIT_PICKLE_MEMORY_BYTES = 64 << 20, /* and four times the pickle on top */
-    LIMIT_PICKLE_NAME_BYTES = 256,     /* module or class */
-    LIMIT_PICKLE_UNKNOWN = 64,         /* names outside the allow list that are remembered */
+    LIMIT_PICKLE_NAME_BYTES = 256,        /* module or class */
+    LIMIT_PICKLE_UNKNOWN = 64,            /* names outside the allow list that are remembered */
 
-    LIMIT_SQL_FILES = 1000,            /* of sql/: ours, but read from disk */
+    LIMIT_SQL_FILES = 1000, /* of sql/: ours, but read from disk */
     LIMIT_SQL_FILE_BYTES = 4 << 20,
 };
 
-#define LIMIT_MODEL_BYTES ((long long)1 << 30)        /* default of model.max_bytes */
+#define LIMIT_MODEL_BYTES        ((long long)1 << 30) /* default of model.max_bytes */
 #define LIMIT_MODEL_MEMORY_BYTES ((long long)2 << 30)
-#define LIMIT_TENSOR_ELEMENTS ((long long)1 << 31)
-#define LIMIT_MODEL_WORK ((long long)4000000000000)   /* multiplications of one run; YOLOv8x at 1280 has a tenth */
+#define LIMIT_TENSOR_ELEMENTS    ((long long)1 << 31)
+#define LIMIT_MODEL_WORK                                                                                \
+    ((long long)4000000000000) /* multiplications of one run; YOLOv8x at 1280 has a tenth */
 
 #endif

@@ -21,10 +21,10 @@
 static const struct {
     const char *name, *priority; /* of syslog, as the journal reads it at the start of a line */
 } levels[] = {
-    [LOG_LEVEL_DEBUG] = {"debug",    "<7>"},
-    [LOG_LEVEL_INFO] = { "info",    "<6>"},
-    [LOG_LEVEL_WARNING] = { "warning", "<4>"},
-    [LOG_LEVEL_ERROR] = { "error",   "<3>"},
+    [LOG_LEVEL_DEBUG] = { "debug", "<7>" },
+    [LOG_LEVEL_INFO] = { "info", "<6>" },
+    [LOG_LEVEL_WARNING] = { "warning", "<4>" },
+    [LOG_LEVEL_ERROR] = { "error", "<3>" },
 };
 
 /* Written once by log_init, before threads; read-only afterwards. */

@@ -18,33 +18,33 @@ struct network {
 
 /* Refused of IPv4. */
 static const struct network refused4[] = {
-    {AF_INET,  { 0 },            8 }, /* this network */
-    { AF_INET, { 10 },           8 }, /* private */
-    { AF_INET, { 100, 64 },      10}, /* carriers' shared space */
-    { AF_INET, { 127 },          8 }, /* loopback */
-    { AF_INET, { 169, 254 },     16}, /* link-local, clouds' metadata */
-    { AF_INET, { 172, 16 },      12}, /* private */
-    { AF_INET, { 192, 0, 0 },    24}, /* protocol assignments */
-    { AF_INET, { 192, 0, 2 },    24}, /* documentation */
-    { AF_INET, { 192, 31, 196 }, 24}, /* AS112 */
-    { AF_INET, { 192, 52, 193 }, 24}, /* automatic multicast tunnelling */
-    { AF_INET, { 192, 88, 99 },  24}, /* 6to4 relays */
-    { AF_INET, { 192, 168 },     16}, /* private */
-    { AF_INET, { 192, 175, 48 }, 24}, /* AS112 */
-    { AF_INET, { 198, 18 },      15}, /* benchmarks */
-    { AF_INET, { 198, 51, 100 }, 24}, /* documentation */
-    { AF_INET, { 203, 0, 113 },  24}, /* documentation */
-    { AF_INET, { 224 },          4 }, /* multicast */
-    { AF_INET, { 240 },          4 }, /* reserved, broadcast */
+    { AF_INET, { 0 }, 8 },             /* this network */
+    { AF_INET, { 10 }, 8 },            /* private */
+    { AF_INET, { 100, 64 }, 10 },      /* carriers' shared space */
+    { AF_INET, { 127 }, 8 },           /* loopback */
+    { AF_INET, { 169, 254 }, 16 },     /* link-local, clouds' metadata */
+    { AF_INET, { 172, 16 }, 12 },      /* private */
+    { AF_INET, { 192, 0, 0 }, 24 },    /* protocol assignments */
+    { AF_INET, { 192, 0, 2 }, 24 },    /* documentation */
+    { AF_INET, { 192, 31, 196 }, 24 }, /* AS112 */
+    { AF_INET, { 192, 52, 193 }, 24 }, /* automatic multicast tunnelling */
+    { AF_INET, { 192, 88, 99 }, 24 },  /* 6to4 relays */
+    { AF_INET, { 192, 168 }, 16 },     /* private */
+    { AF_INET, { 192, 175, 48 }, 24 }, /* AS112 */
+    { AF_INET, { 198, 18 }, 15 },      /* benchmarks */
+    { AF_INET, { 198, 51, 100 }, 24 }, /* documentation */
+    { AF_INET, { 203, 0, 113 }, 24 },  /* documentation */
+    { AF_INET, { 224 }, 4 },           /* multicast */
+    { AF_INET, { 240 }, 4 },           /* reserved, broadcast */
 };
 
 /* Of IPv6 only global unicast is open at all, without these parts of it. */
 static const struct network global6 = { AF_INET6, { 0x20 }, 3 };
 static const struct network refused6[] = {
-    {AF_INET6,  { 0x20, 0x01 },                23}, /* protocol assignments: Teredo, benchmarks, ORCHID */
-    { AF_INET6, { 0x20, 0x01, 0x0D, 0xB8 },    32}, /* documentation */
-    { AF_INET6, { 0x26, 0x20, 0, 0x4F, 0x80 }, 48}, /* AS112 */
-    { AF_INET6, { 0x3F, 0xFF },                20}, /* documentation */
+    { AF_INET6, { 0x20, 0x01 }, 23 },             /* protocol assignments: Teredo, benchmarks, ORCHID */
+    { AF_INET6, { 0x20, 0x01, 0x0D, 0xB8 }, 32 }, /* documentation */
+    { AF_INET6, { 0x26, 0x20, 0, 0x4F, 0x80 }, 48 }, /* AS112 */
+    { AF_INET6, { 0x3F, 0xFF }, 20 },                /* documentation */
 };
 
 /* IPv6 networks whose addresses are IPv4 ones in disguise, and at which byte these begin. */
@@ -52,9 +52,9 @@ static const struct {
     struct network network;
     int at;
 } disguises[] = {
-    {{ AF_INET6, { [10] = 0xFF, [11] = 0xFF }, 96 }, 12}, /* mapped */
-    { { AF_INET6, { 0, 0x64, 0xFF, 0x9B }, 96 },     12}, /* translated by NAT64 */
-    { { AF_INET6, { 0x20, 0x02 }, 16 },              2 }, /* 6to4 */
+    { { AF_INET6, { [10] = 0xFF, [11] = 0xFF }, 96 }, 12 }, /* mapped */
+    { { AF_INET6, { 0, 0x64, 0xFF, 0x9B }, 96 }, 12 },      /* translated by NAT64 */
+    { { AF_INET6, { 0x20, 0x02 }, 16 }, 2 },                /* 6to4 */
 };
 
 static bool contains(const struct network *n, const struct network *address)

@@ -7,13 +7,21 @@
 
 #include "base/json.h"
 
-enum column_kind { PRINT_RAW, PRINT_TEXT, PRINT_FLOAT, PRINT_BOOL, PRINT_TIME, PRINT_LINK, PRINT_HIDDEN };
+enum column_kind {
+    PRINT_RAW,
+    PRINT_TEXT,
+    PRINT_FLOAT,
+    PRINT_BOOL,
+    PRINT_TIME,
+    PRINT_LINK,
+    PRINT_HIDDEN
+};
 
 struct rows_column {
     enum column_kind kind;
     bool optional;
-    size_t key_at, key_n;    /* `"name":` in keys */
-    const char *purpose;     /* PRINT_LINK */
+    size_t key_at, key_n; /* `"name":` in keys */
+    const char *purpose;  /* PRINT_LINK */
 };
 
 /* Type numbers of PostgreSQL's catalogue, fixed for ever (pg_type.dat). */

@@ -1,6 +1,6 @@
 /*
- * The one JSON writer of results: a PGresult's rows become JSON objects by column name and type (sql/README.md).
- * How times and floats look is the dialect's; signed links are made by a callback.
+ * The one JSON writer of results: a PGresult's rows become JSON objects by column name and type
+ * (sql/README.md). How times and floats look is the dialect's; signed links are made by a callback.
  */
 #ifndef BASE_ROWS_H
 #define BASE_ROWS_H
@@ -10,9 +10,9 @@
 #include "base/text.h"
 
 struct json_style {
-    int time_digits;      /* digits of the fraction of a second: 0, 3 or 6 */
-    bool time_offset;     /* +00:00 instead of Z */
-    bool float_point;     /* 25.0 instead of 25 for floats */
+    int time_digits;  /* digits of the fraction of a second: 0, 3 or 6 */
+    bool time_offset; /* +00:00 instead of Z */
+    bool float_point; /* 25.0 instead of 25 for floats */
 };
 
 /* Makes the URL of a column "key#purpose" from its value, appending a JSON string. */
@@ -22,14 +22,14 @@ struct link_maker {
 };
 
 /*
- * What is printed before the value of each column, made once per result. Zero-initialise; release with rows_end.
- * The PGresult must outlive it.
+ * What is printed before the value of each column, made once per result. Zero-initialise; release with
+ * rows_end. The PGresult must outlive it.
  */
 struct rows {
     const PGresult *result;
     const struct json_style *style;
     const struct link_maker *links;
-    int first;                  /* first column that belongs to the row */
+    int first; /* first column that belongs to the row */
     int ncolumns;
     struct rows_column *columns;
     struct buffer keys;

@@ -66,9 +66,10 @@ static enum status run_create(struct cli *c, struct fault *f)
     const char *const prefix = cli_option(c, "prefix");
     struct param params[5] = { p_text(cli_option(c, "user")), p_text(cli_option(c, "name")) };
     const struct db_call calls[] = {
-        {"SELECT domain.api_key_create(a, $2, $3, $4, $5) FROM domain.actor_of($1) AS a", params, 5},
+        { "SELECT domain.api_key_create(a, $2, $3, $4, $5) FROM domain.actor_of($1) AS a", params, 5 },
         { "SELECT k.id, k.uuid FROM domain.api_key AS k WHERE k.id = "
-          "nullif(current_setting('fovea.row', true), '')::bigint",              NULL,   0},
+          "nullif(current_setting('fovea.row', true), '')::bigint",
+          NULL, 0 },
     };
     struct new_key key;
     struct db *db;

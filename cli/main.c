@@ -28,13 +28,13 @@ static const struct {
     struct cli_option option;
     int code;
 } globals[] = {
-    {{ "config", "FILE", "settings file (default: $FOVEA_CONF, var/fovea.conf, /etc/fovea/fovea.conf)",
+    { { "config", "FILE", "settings file (default: $FOVEA_CONF, var/fovea.conf, /etc/fovea/fovea.conf)",
         false },
-     OPT_CONFIG                                                                          },
-    { { "set", "KEY=VALUE", "override one setting; may be repeated", false }, OPT_SET    },
-    { { "json", NULL, "print data as JSON", false },                          OPT_JSON   },
-    { { "help", NULL, "show help and exit", false },                          OPT_HELP   },
-    { { "version", NULL, "show the version and exit", false },                OPT_VERSION},
+      OPT_CONFIG },
+    { { "set", "KEY=VALUE", "override one setting; may be repeated", false }, OPT_SET },
+    { { "json", NULL, "print data as JSON", false }, OPT_JSON },
+    { { "help", NULL, "show help and exit", false }, OPT_HELP },
+    { { "version", NULL, "show the version and exit", false }, OPT_VERSION },
 };
 enum { NGLOBALS = sizeof globals / sizeof *globals };
 

@@ -140,9 +140,9 @@ static enum status write_rows(struct cli *c, struct db *db, const struct source 
         p_i64(c->arena, (int64_t)src->n),
     };
     const struct db_call calls[] = {
-        {"SELECT domain.project_create(a, name => $2) FROM domain.actor_of($1) AS a", new_project, 2                             },
-        { create_sql,                                                                 params,      sizeof params / sizeof *params},
-        { read_sql,                                                                   NULL,        0                             },
+        { "SELECT domain.project_create(a, name => $2) FROM domain.actor_of($1) AS a", new_project, 2 },
+        { create_sql, params, sizeof params / sizeof *params },
+        { read_sql, NULL, 0 },
     };
 
     if (arena_failed(c->arena))

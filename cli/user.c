@@ -27,9 +27,10 @@ static enum status run_add(struct cli *c, struct fault *f)
                                     p_text(cli_option(c, "name")), p_text(cli_option(c, "plan")),
                                     p_bool(cli_option(c, "admin") != NULL) };
     const struct db_call calls[] = {
-        {"SELECT domain.account_create($1, $2, $3, $4, $5)",                                             params, 5},
+        { "SELECT domain.account_create($1, $2, $3, $4, $5)", params, 5 },
         { "SELECT " COLUMNS
-          " FROM domain.account_list() AS u WHERE u.id = current_setting('fovea.row')::bigint", NULL,   0},
+          " FROM domain.account_list() AS u WHERE u.id = current_setting('fovea.row')::bigint",
+          NULL, 0 },
     };
     struct db *db;
     PGresult *r = NULL;

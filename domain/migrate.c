@@ -65,7 +65,8 @@ static const char roles[] =
 
 /*
  * How sentences are planned: see sql/README.md. The database's owner may say so; who may not, leaves it.
- * random_page_cost: the default is that of a turning disk, by which a small table is read whole for each row of a page.
+ * random_page_cost: the default is that of a turning disk, by which a small table is read whole for each
+ * row of a page.
  */
 static const char settings[] =
     "DO $$ BEGIN"

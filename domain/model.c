@@ -17,7 +17,11 @@ DEFINE_COMMAND(upload_create, UPLOAD_CREATE)
 DEFINE_COMMAND(upload_complete, UPLOAD_COMPLETE)
 
 const struct operation op_model_get = {
-    .name = "model_get", .kind = OP_GET, .call = "domain.model_get", .input = &model_ref_record, .nargs = 1,
+    .name = "model_get",
+    .kind = OP_GET,
+    .call = "domain.model_get",
+    .input = &model_ref_record,
+    .nargs = 1,
 };
 
 static const struct filter model_filters[] = {
@@ -27,34 +31,68 @@ static const struct filter model_filters[] = {
     { FIELD(model_list, slug), "r.slug = ?" },
 };
 const struct operation op_model_list = {
-    .name = "model_list", .kind = OP_LIST, .call = "domain.model_list", .total = "domain.model_total",
-    .input = &model_list_record, .filters = model_filters, .nfilters = 4,
+    .name = "model_list",
+    .kind = OP_LIST,
+    .call = "domain.model_list",
+    .total = "domain.model_total",
+    .input = &model_list_record,
+    .filters = model_filters,
+    .nfilters = 4,
 };
 
 const struct operation op_model_create = {
-    .name = "model_create", .kind = OP_WRITE, .call = "domain.model_create", .read = "domain.model_get",
-    .input = &model_create_record, .nargs = model_create_nfields, .creates = true,
+    .name = "model_create",
+    .kind = OP_WRITE,
+    .call = "domain.model_create",
+    .read = "domain.model_get",
+    .input = &model_create_record,
+    .nargs = model_create_nfields,
+    .creates = true,
 };
 const struct operation op_model_trash = {
-    .name = "model_trash", .kind = OP_WRITE, .call = "domain.model_trash", .read = "domain.model_trashed",
-    .input = &model_ref_record, .nargs = 1,
+    .name = "model_trash",
+    .kind = OP_WRITE,
+    .call = "domain.model_trash",
+    .read = "domain.model_trashed",
+    .input = &model_ref_record,
+    .nargs = 1,
 };
 
 static const struct sort file_sorts[] = { { "", "@.created_at" } };
 const struct operation op_model_files = {
-    .name = "model_files", .kind = OP_LIST, .call = "domain.model_file_list", .total = "domain.model_file_total",
-    .input = &model_ref_record, .nargs = 1, .guard = "domain.model_get", .sorts = file_sorts, .nsorts = 1,
-    .sort_field = -1, .direction_field = -1,
+    .name = "model_files",
+    .kind = OP_LIST,
+    .call = "domain.model_file_list",
+    .total = "domain.model_file_total",
+    .input = &model_ref_record,
+    .nargs = 1,
+    .guard = "domain.model_get",
+    .sorts = file_sorts,
+    .nsorts = 1,
+    .sort_field = -1,
+    .direction_field = -1,
 };
 const struct operation op_model_weights = {
-    .name = "model_weights", .kind = OP_GET, .call = "domain.model_weights", .input = &model_ref_record, .nargs = 1,
+    .name = "model_weights",
+    .kind = OP_GET,
+    .call = "domain.model_weights",
+    .input = &model_ref_record,
+    .nargs = 1,
 };
 
 const struct operation op_upload_create = {
-    .name = "upload_create", .kind = OP_WRITE, .call = "domain.upload_create", .read = "domain.upload_get",
-    .input = &upload_create_record, .nargs = FIELD(upload_create, ttl_s) + 1,
+    .name = "upload_create",
+    .kind = OP_WRITE,
+    .call = "domain.upload_create",
+    .read = "domain.upload_get",
+    .input = &upload_create_record,
+    .nargs = FIELD(upload_create, ttl_s) + 1,
 };
 const struct operation op_upload_complete = {
-    .name = "upload_complete", .kind = OP_WRITE, .call = "domain.upload_complete", .read = "domain.upload_get",
-    .input = &upload_complete_record, .nargs = FIELD(upload_complete, why_not) + 1,
+    .name = "upload_complete",
+    .kind = OP_WRITE,
+    .call = "domain.upload_complete",
+    .read = "domain.upload_get",
+    .input = &upload_complete_record,
+    .nargs = FIELD(upload_complete, why_not) + 1,
 };

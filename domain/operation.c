@@ -10,7 +10,8 @@ struct draft {
     struct buffer sql;
     struct sentence *out;
     struct arena *arena;
-    bool named_refs; /* refs among the first named_args fields stand in FROM as k0, k1, ...: see draft_keys */
+    bool named_refs; /* refs among the first named_args fields stand in FROM as k0, k1, ...: see
+                        draft_keys */
     size_t named_args;
 };
 
@@ -35,8 +36,8 @@ static enum status draft_done(struct draft *d, struct fault *f)
 
 const char *actor_literal(const struct actor *who, struct arena *a)
 {
-    return arena_printf(a, "(%" PRId64 ",%" PRId64 ",%" PRId64 ",%u,%c)", who->account_id, who->organization_id,
-                        who->key_id, who->scopes, who->site_admin ? 't' : 'f');
+    return arena_printf(a, "(%" PRId64 ",%" PRId64 ",%" PRId64 ",%u,%c)", who->account_id,
+                        who->organization_id, who->key_id, who->scopes, who->site_admin ? 't' : 'f');
 }
 
 const char *asker_literal(const struct actor *who, const struct asker *asker, struct arena *a)
@@ -86,12 +87,14 @@ static void draft_refs(struct draft *d, const struct field *fd, const struct ref
     buffer_text(&d->sql, "]::bigint[]");
 }
 
-/* The value of field i of the command, as a parameter or as the sub-select that finds the row it names. */
+/* The value of field i of the command, as a parameter or as the sub-select that finds the row it names.
+ */
 static void draft_field(struct draft *d, const struct record *r, const void *command, size_t i)
 {
     const struct field *fd = &r->fields[i];
     const void *value = field_of(command, fd);
-    const bool is_null = !field_given(command, i) || (((const struct given *)command)->null >> i & 1) != 0;
+    const bool is_null =
+        !field_given(command, i) || (((const struct given *)command)->null >> i & 1) != 0;
 
     if (fd->kind == FIELD_REF && !is_null) {
         if (d->named_refs && i < d->named_args && is_lookup(value))
@@ -137,8 +140,8 @@ static void draft_field(struct draft *d, const struct record *r, const void *com
 }
 
 /* "domain.project_get($1, ...)" with the actor and the first nargs fields. */
-static void draft_call(struct draft *d, const struct operation *op, const char *function, const struct actor *who,
-                       const void *command)
+static void draft_call(struct draft *d, const struct operation *op, const char *function,
+                       const struct actor *who, const void *command)
 {
     buffer_printf(&d->sql, "%s(", function);
     draft_param(d, p_text(actor_literal(who, d->arena)));
@@ -161,8 +164,8 @@ static void draft_call(struct draft *d, const struct operation *op, const char *
 }
 
 /*
- * "(SELECT v.id ...) AS k0, ": the lookups of a read's arguments as items of FROM. A sub-select as an argument would keep
- * PostgreSQL from inlining the function (three times slower).
+ * "(SELECT v.id ...) AS k0, ": the lookups of a read's arguments as items of FROM. A sub-select as an
+ * argument would keep PostgreSQL from inlining the function (three times slower).
  */
 static void draft_keys(struct draft *d, const struct operation *op, const void *command)
 {
@@ -178,15 +181,16 @@ static void draft_keys(struct draft *d, const struct operation *op, const void *
     }
 }
 
-static void draft_shape(struct draft *d, const struct shape *shape, const char *row, const struct actor *who,
-                        const struct asker *asker)
+static void draft_shape(struct draft *d, const struct shape *shape, const char *row,
+                        const struct actor *who, const struct asker *asker)
 {
     buffer_printf(&d->sql, "%s.%s(%s, ", shape->schema, shape->name, row);
     draft_param(d, p_text(asker_literal(who, asker, d->arena)));
     buffer_text(&d->sql, "::domain.asker) AS s");
 }
 
-static void draft_row(struct draft *d, const struct shape *shape, const struct actor *who, const struct asker *asker)
+static void draft_row(struct draft *d, const struct shape *shape, const struct actor *who,
+                      const struct asker *asker)
 {
     if (!shape->name)
         return;
@@ -224,7 +228,8 @@ static const char *draft_filters(struct draft *d, const struct operation *op, co
     return join;
 }
 
-static void draft_order(struct draft *d, const struct operation *op, const void *command, const char *row)
+static void draft_order(struct draft *d, const struct operation *op, const void *command,
+                        const char *row)
 {
     const char *direction = op->ascending ? "ASC" : "DESC", *expression = "@.created_at";
 
@@ -238,8 +243,11 @@ static void draft_order(struct draft *d, const struct operation *op, const void 
                 expression = op->sorts[i].sql;
     }
     if (op->nsorts && op->direction_field >= 0 && field_given(command, (size_t)op->direction_field))
-        direction = strcmp(*(const char *const *)field_of(command, &op->input->fields[op->direction_field]), "asc")
-                        ? "DESC" : "ASC";
+        direction =
+            strcmp(*(const char *const *)field_of(command, &op->input->fields[op->direction_field]),
+                   "asc")
+                ? "DESC"
+                : "ASC";
     buffer_text(&d->sql, " ORDER BY ");
     for (const char *s = expression; *s; s++) {
         if (*s == '@')
@@ -250,8 +258,8 @@ static void draft_order(struct draft *d, const struct operation *op, const void 
     buffer_printf(&d->sql, " %s, %s.id %s", direction, row, direction);
 }
 
-static void draft_page(struct draft *d, const struct operation *op, const struct actor *who, const void *command,
-                       const struct page *page)
+static void draft_page(struct draft *d, const struct operation *op, const struct actor *who,
+                       const void *command, const struct page *page)
 {
     const char *join;
 
@@ -310,9 +318,10 @@ static void draft_list(struct draft *d, const struct operation *op, const struct
     draft_order(d, op, command, "p");
 }
 
-enum status operation_read(const struct operation *op, const struct actor *who, const struct asker *asker,
-                           const struct shape *shape, const void *command, const struct page *page, struct arena *a,
-                           struct sentence *ret, struct fault *f)
+enum status operation_read(const struct operation *op, const struct actor *who,
+                           const struct asker *asker, const struct shape *shape, const void *command,
+                           const struct page *page, struct arena *a, struct sentence *ret,
+                           struct fault *f)
 {
     struct draft d = { .out = ret, .arena = a };
 
@@ -330,9 +339,9 @@ enum status operation_read(const struct operation *op, const struct actor *who, 
 }
 
 /* How a row is read after a write; id NULL: the row that the write remembered. */
-static enum status draft_reread(const struct operation *op, const struct actor *who, const struct asker *asker,
-                                const struct shape *shape, const int64_t *id, struct arena *a, struct sentence *ret,
-                                struct fault *f)
+static enum status draft_reread(const struct operation *op, const struct actor *who,
+                                const struct asker *asker, const struct shape *shape, const int64_t *id,
+                                struct arena *a, struct sentence *ret, struct fault *f)
 {
     struct draft d = { .out = ret, .arena = a };
 
@@ -349,9 +358,10 @@ static enum status draft_reread(const struct operation *op, const struct actor *
     return draft_done(&d, f);
 }
 
-enum status operation_write(const struct operation *op, const struct actor *who, const struct asker *asker,
-                            const struct shape *shape, const void *command, struct arena *a,
-                            struct sentence *ret_write, struct sentence *ret_read, struct fault *f)
+enum status operation_write(const struct operation *op, const struct actor *who,
+                            const struct asker *asker, const struct shape *shape, const void *command,
+                            struct arena *a, struct sentence *ret_write, struct sentence *ret_read,
+                            struct fault *f)
 {
     struct draft d = { .out = ret_write, .arena = a };
     enum status st;
@@ -365,9 +375,9 @@ enum status operation_write(const struct operation *op, const struct actor *who,
     return op->read ? draft_reread(op, who, asker, shape, NULL, a, ret_read, f) : ST_OK;
 }
 
-enum status operation_reread(const struct operation *op, const struct actor *who, const struct asker *asker,
-                             const struct shape *shape, int64_t id, struct arena *a, struct sentence *ret,
-                             struct fault *f)
+enum status operation_reread(const struct operation *op, const struct actor *who,
+                             const struct asker *asker, const struct shape *shape, int64_t id,
+                             struct arena *a, struct sentence *ret, struct fault *f)
 {
     return draft_reread(op, who, asker, shape, &id, a, ret, f);
 }

@@ -1,7 +1,7 @@
 /*
- * What the product can do, once: an operation is a domain function of SQL, its typed input and the permission it
- * needs. Dialects add spelling: see fcgi/route.h. The sentences are composed here, from constant names and from
- * fragments of the operation's own tables, never from input.
+ * What the product can do, once: an operation is a domain function of SQL, its typed input and the
+ * permission it needs. Dialects add spelling: see fcgi/route.h. The sentences are composed here, from
+ * constant names and from fragments of the operation's own tables, never from input.
  */
 #ifndef DOMAIN_OPERATION_H
 #define DOMAIN_OPERATION_H
@@ -50,13 +50,13 @@ struct operation {
     size_t nargs;
     const struct filter *filters;
     size_t nfilters;
-    const struct sort *sorts;        /* first: the default; none: created_at, newest first */
+    const struct sort *sorts; /* first: the default; none: created_at, newest first */
     size_t nsorts;
     int sort_field, direction_field; /* fields of the command, or -1 */
     bool ascending;                  /* the default direction of a sort of its own */
     bool sends_given;                /* a last parameter text[]: names of the fields that were given */
     bool creates;                    /* honours Idempotency-Key */
-    const char *guard;               /* OP_LIST: OP_GET-like function of arg 1 that must find a row, else 404 */
+    const char *guard; /* OP_LIST: OP_GET-like function of arg 1 that must find a row, else 404 */
 };
 
 /* Which rows of a list: offset, or after a cursor. */
@@ -79,8 +79,8 @@ struct asker {
 enum { OPERATION_PARAMS = 32, OPERATION_HIDDEN = 3 };
 
 /*
- * A reference that a dialect spells otherwise than by id is looked up where it stands: in a read as an item of FROM, in a
- * write as a sub-select in place of the argument.
+ * A reference that a dialect spells otherwise than by id is looked up where it stands: in a read as an
+ * item of FROM, in a write as a sub-select in place of the argument.
  *
  * One sentence with its parameters.
  */
@@ -91,20 +91,23 @@ struct sentence {
 };
 
 /*
- * Composes. Texts live in the arena. For a list the first OPERATION_HIDDEN columns are total, id and created_at of
- * the row (NULL when the page is empty); the rest is the shape's.
+ * Composes. Texts live in the arena. For a list the first OPERATION_HIDDEN columns are total, id and
+ * created_at of the row (NULL when the page is empty); the rest is the shape's.
  */
-enum status operation_read(const struct operation *op, const struct actor *who, const struct asker *asker,
-                           const struct shape *shape, const void *command, const struct page *page, struct arena *a,
-                           struct sentence *ret, struct fault *f) MUST_USE;
-/* The write itself, and the sentence that reads the row it remembered (n = 0 in *ret_read when nothing is read). */
-enum status operation_write(const struct operation *op, const struct actor *who, const struct asker *asker,
-                            const struct shape *shape, const void *command, struct arena *a,
-                            struct sentence *ret_write, struct sentence *ret_read, struct fault *f) MUST_USE;
+enum status operation_read(const struct operation *op, const struct actor *who,
+                           const struct asker *asker, const struct shape *shape, const void *command,
+                           const struct page *page, struct arena *a, struct sentence *ret,
+                           struct fault *f) MUST_USE;
+/* The write itself, and the sentence that reads the row it remembered (n = 0 in *ret_read when nothing
+ * is read). */
+enum status operation_write(const struct operation *op, const struct actor *who,
+                            const struct asker *asker, const struct shape *shape, const void *command,
+                            struct arena *a, struct sentence *ret_write, struct sentence *ret_read,
+                            struct fault *f) MUST_USE;
 /* The sentence that reads the row `id` as a write of op would have (for a replayed Idempotency-Key). */
-enum status operation_reread(const struct operation *op, const struct actor *who, const struct asker *asker,
-                             const struct shape *shape, int64_t id, struct arena *a, struct sentence *ret,
-                             struct fault *f) MUST_USE;
+enum status operation_reread(const struct operation *op, const struct actor *who,
+                             const struct asker *asker, const struct shape *shape, int64_t id,
+                             struct arena *a, struct sentence *ret, struct fault *f) MUST_USE;
 
 /* domain.actor and domain.asker as composite literals. */
 const char *actor_literal(const struct actor *who, struct arena *a);

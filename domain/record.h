@@ -1,6 +1,6 @@
 /*
- * Typed commands. One X-macro list yields the struct, its field table and the order of the SQL function's
- * parameters; rules.c checks a filled command by the table.
+ * Typed commands. One X-macro list yields the struct, its field table and the order of the SQL
+ * function's parameters; rules.c checks a filled command by the table.
  *
  *   #define PROJECT_CREATE(F, C)                                        \
  *       F(C, TEXT, name, .required = true, .min = 1, .max = 100)        \
@@ -8,8 +8,8 @@
  *   DECLARE_COMMAND(project_create, PROJECT_CREATE)    in the header
  *   DEFINE_COMMAND(project_create, PROJECT_CREATE)     in one .c file
  *
- * Absent differs from null: given.set has a bit for each field that the request named, given.null for those it set
- * to null. A list entry must carry at least one attribute.
+ * Absent differs from null: given.set has a bit for each field that the request named, given.null for
+ * those it set to null. A list entry must carry at least one attribute.
  */
 #ifndef DOMAIN_RECORD_H
 #define DOMAIN_RECORD_H
@@ -58,20 +58,20 @@ struct given {
 };
 
 struct field {
-    const char *name;      /* also the SQL parameter's name */
+    const char *name; /* also the SQL parameter's name */
     enum field_kind kind;
     size_t offset;
     bool required, nullable;
-    int64_t min, max;      /* max 0: no limit of its own */
+    int64_t min, max; /* max 0: no limit of its own */
     double fmin, fmax;
-    bool bounded;          /* FIELD_F64: fmin and fmax hold */
+    bool bounded;              /* FIELD_F64: fmin and fmax hold */
     const char *const *one_of; /* NULL-terminated */
     int64_t item_max;
-    bool not_blank;        /* TEXT: refused when only white space is left after trimming */
-    bool one_line;         /* TEXT: no control characters */
-    bool email;            /* TEXT: something@something, white space only around it */
-    const char *view;      /* REF: the domain view that holds the row, such as "project" */
-    const char *absent;    /* ENUM, TEXT: value when absent */
+    bool not_blank;     /* TEXT: refused when only white space is left after trimming */
+    bool one_line;      /* TEXT: no control characters */
+    bool email;         /* TEXT: something@something, white space only around it */
+    const char *view;   /* REF: the domain view that holds the row, such as "project" */
+    const char *absent; /* ENUM, TEXT: value when absent */
 };
 
 struct record {
@@ -95,21 +95,21 @@ struct record {
 
 #define COMMAND_MEMBER_(C, KIND, id, ...) CTYPE_##KIND id;
 #define COMMAND_INDEX_(C, KIND, id, ...)  C##_field_##id,
-#define COMMAND_FIELD_(C, KIND, id, ...)                                                                     \
+#define COMMAND_FIELD_(C, KIND, id, ...)                                                                \
     { .name = #id, .kind = FIELD_##KIND, .offset = offsetof(struct C, id), __VA_ARGS__ },
 
-#define DECLARE_COMMAND(C, LIST)                                                                             \
-    struct C {                                                                                               \
-        struct given given;                                                                                  \
-        LIST(COMMAND_MEMBER_, C)                                                                             \
-    };                                                                                                       \
-    enum { LIST(COMMAND_INDEX_, C) C##_nfields };                                                            \
+#define DECLARE_COMMAND(C, LIST)                                                                        \
+    struct C {                                                                                          \
+        struct given given;                                                                             \
+        LIST(COMMAND_MEMBER_, C)                                                                        \
+    };                                                                                                  \
+    enum { LIST(COMMAND_INDEX_, C) C##_nfields };                                                       \
     extern const struct record C##_record;
 
-#define DEFINE_COMMAND(C, LIST)                                                                              \
-    static const struct field C##_fields[] = { LIST(COMMAND_FIELD_, C) };                                    \
-    const struct record C##_record = {                                                                       \
-        .name = #C, .size = sizeof(struct C), .fields = C##_fields, .nfields = C##_nfields                   \
+#define DEFINE_COMMAND(C, LIST)                                                                         \
+    static const struct field C##_fields[] = { LIST(COMMAND_FIELD_, C) };                               \
+    const struct record C##_record = {                                                                  \
+        .name = #C, .size = sizeof(struct C), .fields = C##_fields, .nfields = C##_nfields              \
     };
 
 /* Names one field of a command: its index. */

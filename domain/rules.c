@@ -1,4 +1,5 @@
-/* The second gate: meaning, from the record. Decoding was the first; PostgreSQL's constraints are the last. */
+/* The second gate: meaning, from the record. Decoding was the first; PostgreSQL's constraints are the
+ * last. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -43,7 +44,8 @@ static enum status check_text(const struct field *fd, const char *s, struct faul
     if ((int64_t)chars < fd->min)
         return fault_set(f, ST_INVALID, fd->name, "must have at least %" PRId64 " characters", fd->min);
     if (fd->max && (int64_t)chars > fd->max)
-        return fault_set(f, ST_INVALID, fd->name, "must have at most %" PRId64 " characters, got %zu", fd->max, chars);
+        return fault_set(f, ST_INVALID, fd->name, "must have at most %" PRId64 " characters, got %zu",
+                         fd->max, chars);
     if (fd->one_line && has_control(s))
         return fault_set(f, ST_INVALID, fd->name, "must not contain control characters");
     if (fd->email && !is_email(s))
@@ -74,17 +76,21 @@ static enum status check_enum(const struct field *fd, const char *s, struct faul
 static enum status check_i64(const struct field *fd, int64_t v, struct fault *f)
 {
     if (v < fd->min || (fd->max && v > fd->max))
-        return fault_set(f, ST_INVALID, fd->name, "must be between %" PRId64 " and %" PRId64 ", got %" PRId64, fd->min,
-                         fd->max, v);
+        return fault_set(f, ST_INVALID, fd->name,
+                         "must be between %" PRId64 " and %" PRId64 ", got %" PRId64, fd->min, fd->max,
+                         v);
     return ST_OK;
 }
 
 static enum status check_texts(const struct field *fd, const struct texts *t, struct fault *f)
 {
     if (fd->max && (int64_t)t->n > fd->max)
-        return fault_set(f, ST_INVALID, fd->name, "must have at most %" PRId64 " entries, got %zu", fd->max, t->n);
+        return fault_set(f, ST_INVALID, fd->name, "must have at most %" PRId64 " entries, got %zu",
+                         fd->max, t->n);
     for (size_t i = 0; i < t->n; i++) {
-        const struct field item = { .name = fd->name, .min = fd->min, .max = fd->item_max, .one_line = true };
+        const struct field item = {
+            .name = fd->name, .min = fd->min, .max = fd->item_max, .one_line = true
+        };
         enum status st = fd->one_of ? check_enum(fd, t->items[i], f) : check_text(&item, t->items[i], f);
 
         if (st != ST_OK)
@@ -106,7 +112,8 @@ static enum status check_field(const struct field *fd, const void *value, struct
         const double v = *(const double *)value;
 
         if (isnan(v) || (fd->bounded && !(v >= fd->fmin && v <= fd->fmax)))
-            return fault_set(f, ST_INVALID, fd->name, "must be between %g and %g, got %g", fd->fmin, fd->fmax, v);
+            return fault_set(f, ST_INVALID, fd->name, "must be between %g and %g, got %g", fd->fmin,
+                             fd->fmax, v);
         return ST_OK;
     }
     case FIELD_TEXTS:
@@ -155,7 +162,8 @@ void command_defaults(const struct record *r, void *command)
     for (size_t i = 0; i < r->nfields; i++) {
         const struct field *fd = &r->fields[i];
 
-        if (!field_given(command, i) && fd->absent && (fd->kind == FIELD_TEXT || fd->kind == FIELD_ENUM)) {
+        if (!field_given(command, i) && fd->absent &&
+            (fd->kind == FIELD_TEXT || fd->kind == FIELD_ENUM)) {
             *(const char **)field_at(command, fd) = fd->absent;
             field_mark(command, i);
         }

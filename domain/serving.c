@@ -99,7 +99,8 @@ static void make_room(struct serving *s)
     }
 }
 
-static enum status load(struct serving *s, const struct digest *weights, struct detector **ret, struct fault *f)
+static enum status load(struct serving *s, const struct digest *weights, struct detector **ret,
+                        struct fault *f)
 {
     const void *bytes;
     size_t n;
@@ -112,7 +113,8 @@ static enum status load(struct serving *s, const struct digest *weights, struct 
     return st;
 }
 
-static enum status add(struct serving *s, const struct digest *weights, struct served_model **ret, struct fault *f)
+static enum status add(struct serving *s, const struct digest *weights, struct served_model **ret,
+                       struct fault *f)
 {
     struct served_model *m;
 
@@ -130,7 +132,8 @@ static enum status add(struct serving *s, const struct digest *weights, struct s
     return ST_OK;
 }
 
-enum status serving_get(struct serving *s, const struct digest *weights, struct served_model **ret, struct fault *f)
+enum status serving_get(struct serving *s, const struct digest *weights, struct served_model **ret,
+                        struct fault *f)
 {
     struct served_model *m;
     enum status st = ST_OK;
@@ -205,8 +208,9 @@ static void slot_give(struct serving *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-enum status serving_run(struct serving *s, struct served_model *m, const uint8_t *rgb, int width, int height,
-                        const struct predict_options *o, struct prediction *ret, struct fault *f)
+enum status serving_run(struct serving *s, struct served_model *m, const uint8_t *rgb, int width,
+                        int height, const struct predict_options *o, struct prediction *ret,
+                        struct fault *f)
 {
     enum status st = slot_take(s, f);
 

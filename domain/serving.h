@@ -1,7 +1,8 @@
 /*
- * Models ready to answer, by the digest of their weights: compiled once, shared by all threads, the least recently
- * used dropped beyond a memory budget. Loading happens once however many ask; those who ask meanwhile wait. Running
- * is bounded: `slots` at a time, `queue` waiting, beyond that ST_UNAVAILABLE with a time to come back.
+ * Models ready to answer, by the digest of their weights: compiled once, shared by all threads, the
+ * least recently used dropped beyond a memory budget. Loading happens once however many ask; those who
+ * ask meanwhile wait. Running is bounded: `slots` at a time, `queue` waiting, beyond that ST_UNAVAILABLE
+ * with a time to come back.
  */
 #ifndef DOMAIN_SERVING_H
 #define DOMAIN_SERVING_H
@@ -23,7 +24,8 @@ void serving_put(struct serving *s, struct served_model *m);
 const struct detector *served_detector(const struct served_model *m);
 
 /* Runs when a slot is free. */
-enum status serving_run(struct serving *s, struct served_model *m, const uint8_t *rgb, int width, int height,
-                        const struct predict_options *o, struct prediction *ret, struct fault *f) MUST_USE;
+enum status serving_run(struct serving *s, struct served_model *m, const uint8_t *rgb, int width,
+                        int height, const struct predict_options *o, struct prediction *ret,
+                        struct fault *f) MUST_USE;
 
 #endif

@@ -7,7 +7,8 @@
 #include "fcgi/keycache.h"
 #include "fcgi/limiter.h"
 
-enum status auth_header_key(const struct request *rq, const char *const *schemes, struct slice *ret, struct fault *f)
+enum status auth_header_key(const struct request *rq, const char *const *schemes, struct slice *ret,
+                            struct fault *f)
 {
     const char *h = request_header(rq, "HTTP_AUTHORIZATION");
 
@@ -20,7 +21,8 @@ enum status auth_header_key(const struct request *rq, const char *const *schemes
             return ST_OK;
         }
     }
-    return fault_set(f, ST_UNAUTHENTICATED, NULL, "an API key is required: Authorization: %s <key>", schemes[0]);
+    return fault_set(f, ST_UNAUTHENTICATED, NULL, "an API key is required: Authorization: %s <key>",
+                     schemes[0]);
 }
 
 enum status auth_request_key(struct request *rq, struct fault *f)
@@ -69,6 +71,7 @@ enum status auth_scope(const struct request *rq, struct fault *f)
 
     /* `write` stands for every resource's scope on a change, but not for administration */
     if (!enough && (has & SCOPE_WRITE) && strcmp(rq->route->method, "GET") != 0)
-        enough = (rq->route->scopes & (SCOPE_TRAINING | SCOPE_MODELS | SCOPE_DATASETS | SCOPE_WRITE)) != 0;
+        enough =
+            (rq->route->scopes & (SCOPE_TRAINING | SCOPE_MODELS | SCOPE_DATASETS | SCOPE_WRITE)) != 0;
     return enough ? ST_OK : fault_set(f, ST_FORBIDDEN, NULL, "the API key lacks the scope for this");
 }

@@ -11,7 +11,8 @@ enum status auth_count(struct request *rq, struct fault *f) MUST_USE;
 /* The route's scopes. */
 enum status auth_scope(const struct request *rq, struct fault *f) MUST_USE;
 
-/* "Bearer <key>" of the Authorization header (any of the schemes, a NULL-terminated list), or from ?api_key=. */
+/* "Bearer <key>" of the Authorization header (any of the schemes, a NULL-terminated list), or from
+ * ?api_key=. */
 enum status auth_header_key(const struct request *rq, const char *const *schemes, struct slice *ret,
                             struct fault *f) MUST_USE;
 

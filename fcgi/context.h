@@ -1,4 +1,5 @@
-/* What all threads of a process share; set up before threads start, read-only after (but for what locks itself). */
+/* What all threads of a process share; set up before threads start, read-only after (but for what locks
+ * itself). */
 #ifndef FCGI_CONTEXT_H
 #define FCGI_CONTEXT_H
 
@@ -29,7 +30,7 @@ struct context {
     struct serving *serving; /* pool predict only */
     struct dbpool *dbpool;   /* NULL in pool api: each thread has a connection of its own */
     const char *spool_dir, *dsn, *sql_dir;
-    bool draining;           /* set once by the stop signal */
+    bool draining; /* set once by the stop signal */
 };
 
 const struct dialect *context_dialect(const struct context *ctx, const char *name); /* NULL: unknown */

@@ -61,7 +61,8 @@ enum status request_db_lease(struct request *rq, struct fault *f)
     pthread_mutex_unlock(&p->lock);
     if (rq->db)
         return ST_OK;
-    (void)fault_set(f, ST_UNAVAILABLE, NULL, "too many requests are waiting for the database, try again");
+    (void)fault_set(f, ST_UNAVAILABLE, NULL,
+                    "too many requests are waiting for the database, try again");
     f->retry_after_s = 1;
     return ST_UNAVAILABLE;
 }

@@ -72,8 +72,8 @@ bool text_is_time(const char *s)
     return zone(&s) && !*s;
 }
 
-static enum status decode_ref(struct request *rq, const struct field *fd, const char *text, struct ref *ret,
-                              struct fault *f)
+static enum status decode_ref(struct request *rq, const struct field *fd, const char *text,
+                              struct ref *ret, struct fault *f)
 {
     if (rq->dialect->ref_decode(text, rq->arena, ret) != ST_OK)
         return fault_set(f, ST_INVALID, fd->name, "is not a valid id");
@@ -213,8 +213,8 @@ static const char *json_wanted(enum field_kind kind)
     return "a string";
 }
 
-static enum status from_json(struct request *rq, const struct field *fd, struct json_object *v, void *out,
-                             struct fault *f)
+static enum status from_json(struct request *rq, const struct field *fd, struct json_object *v,
+                             void *out, struct fault *f)
 {
     if (!json_fits(fd->kind, json_object_get_type(v)))
         return fault_set(f, ST_INVALID, fd->name, "must be %s", json_wanted(fd->kind));
@@ -233,8 +233,9 @@ static enum status from_json(struct request *rq, const struct field *fd, struct 
     case FIELD_REFS:
         return refs_from_json(rq, fd, v, out, f);
     case FIELD_JSON:
-        *(const char **)out = arena_strdup(rq->arena, json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN |
-                                                                                           JSON_C_TO_STRING_NOSLASHESCAPE));
+        *(const char **)out = arena_strdup(
+            rq->arena,
+            json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
         return ST_OK;
     case FIELD_TEXT:
     case FIELD_ENUM:
@@ -254,8 +255,8 @@ static const char *form_value(const struct request *rq, const char *name)
     return NULL;
 }
 
-static enum status decode_text(struct request *rq, const struct key *k, const struct field *fd, const char *text,
-                               void *command, struct fault *f)
+static enum status decode_text(struct request *rq, const struct key *k, const struct field *fd,
+                               const char *text, void *command, struct fault *f)
 {
     enum status st;
 
@@ -266,8 +267,8 @@ static enum status decode_text(struct request *rq, const struct key *k, const st
     return st;
 }
 
-static enum status decode_body_key(struct request *rq, const struct key *k, const struct field *fd, void *command,
-                                   struct fault *f)
+static enum status decode_body_key(struct request *rq, const struct key *k, const struct field *fd,
+                                   void *command, struct fault *f)
 {
     struct json_object *v;
     enum status st;
@@ -291,8 +292,8 @@ static enum status decode_body_key(struct request *rq, const struct key *k, cons
     return st;
 }
 
-static enum status decode_key(struct request *rq, const struct key *k, const struct record *r, void *command,
-                              struct fault *f)
+static enum status decode_key(struct request *rq, const struct key *k, const struct record *r,
+                              void *command, struct fault *f)
 {
     const struct field *fd = &r->fields[k->field];
     const char *text = NULL;
@@ -314,8 +315,8 @@ static enum status decode_key(struct request *rq, const struct key *k, const str
     return decode_text(rq, k, fd, text, command, f);
 }
 
-enum status decode_fields(struct request *rq, const struct key *keys, size_t nkeys, const struct record *r,
-                          void *command, struct fault *f)
+enum status decode_fields(struct request *rq, const struct key *keys, size_t nkeys,
+                          const struct record *r, void *command, struct fault *f)
 {
     enum status st;
 

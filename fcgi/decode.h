@@ -1,6 +1,6 @@
 /*
- * Typed in: a request becomes the command of its route's operation, by the route's key table. This is the first
- * gate (JSON type, size, known words); domain/rules.c is the second.
+ * Typed in: a request becomes the command of its route's operation, by the route's key table. This is
+ * the first gate (JSON type, size, known words); domain/rules.c is the second.
  */
 #ifndef FCGI_DECODE_H
 #define FCGI_DECODE_H
@@ -13,9 +13,10 @@ enum status decode_body(struct request *rq, struct fault *f) MUST_USE;
 /* Fills rq->command from path, query and body (JSON or form), sets defaults and checks it. */
 enum status decode_command(struct request *rq, struct fault *f) MUST_USE;
 
-/* The same for another record than the operation's: options that a handler reads. command is zeroed memory. */
-enum status decode_fields(struct request *rq, const struct key *keys, size_t nkeys, const struct record *r,
-                          void *command, struct fault *f) MUST_USE;
+/* The same for another record than the operation's: options that a handler reads. command is zeroed
+ * memory. */
+enum status decode_fields(struct request *rq, const struct key *keys, size_t nkeys,
+                          const struct record *r, void *command, struct fault *f) MUST_USE;
 
 /* ISO 8601 date or date-time, with or without zone; the digits are checked, not the calendar. */
 bool text_is_time(const char *s);

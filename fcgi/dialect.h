@@ -1,6 +1,7 @@
 /*
- * What a dialect is: spelling. Tables of routes and keys, a style of rows, and four functions for credentials,
- * paging and errors. A further dialect is these tables, its SQL shapes and a line in main.c.
+ * What a dialect is: spelling. Tables of routes and keys, a style of rows, and four functions for
+ * credentials, paging and errors. A further dialect is these tables, its SQL shapes and a line in
+ * main.c.
  */
 #ifndef FCGI_DIALECT_H
 #define FCGI_DIALECT_H
@@ -14,7 +15,8 @@ extern const char *const pool_names[POOL__COUNT];
 
 enum key_place { IN_PATH, IN_QUERY, IN_BODY };
 
-/* One key of the dialect: where it stands, its name, our field, and how its text becomes ours (NULL: as it is). */
+/* One key of the dialect: where it stands, its name, our field, and how its text becomes ours (NULL: as
+ * it is). */
 struct key {
     enum key_place place;
     const char *name;
@@ -33,39 +35,40 @@ enum body_kind { BODY_NONE, BODY_JSON, BODY_JSON_OPTIONAL, BODY_OWN /* the handl
 
 /* A route that the handlers' layer adds nothing to leaves `handler` NULL. */
 struct route {
-    const char *method, *pattern;     /* "GET", "/projects/{project}" */
+    const char *method, *pattern; /* "GET", "/projects/{project}" */
     const struct operation *op;
     const struct key *keys;
     size_t nkeys;
-    const char *shape;                /* SQL function of the dialect's schema; NULL: domain columns */
+    const char *shape; /* SQL function of the dialect's schema; NULL: domain columns */
     int status;
-    const char *envelope;             /* see fcgi/envelope.h */
+    const char *envelope; /* see fcgi/envelope.h */
     handler_fn *handler;
-    unsigned scopes;                  /* any of these lets the key pass; admin always does */
+    unsigned scopes; /* any of these lets the key pass; admin always does */
     enum body_kind body;
     enum pool pool;
     struct page_rule page;
-    bool uncounted;                   /* not against the plan's limits */
-    bool secret;                      /* returns a secret: no Idempotency-Key, no store */
-    bool upload;                      /* the credential is checked before nginx reads the body */
-    const char *summary;              /* one line for the OpenAPI document */
-    const char *noun;                 /* schema name in docs/api/openapi/<dialect>.json; NULL: none */
+    bool uncounted;      /* not against the plan's limits */
+    bool secret;         /* returns a secret: no Idempotency-Key, no store */
+    bool upload;         /* the credential is checked before nginx reads the body */
+    const char *summary; /* one line for the OpenAPI document */
+    const char *noun;    /* schema name in docs/api/openapi/<dialect>.json; NULL: none */
 };
 
 struct dialect {
-    const char *name;                 /* also its SQL schema and mount */
+    const char *name; /* also its SQL schema and mount */
     const char *title;
-    const char *prefix;               /* "/api" */
+    const char *prefix; /* "/api" */
     const struct route *routes;
     size_t nroutes;
-    enum ref_kind ref;                /* how ids are spelled */
+    enum ref_kind ref; /* how ids are spelled */
     struct json_style style;
-    const char *docs_note;            /* for the OpenAPI document */
+    const char *docs_note; /* for the OpenAPI document */
 
     /* The key of the request; ST_UNAUTHENTICATED when there is none. */
     enum status (*credential)(const struct request *rq, struct slice *ret, struct fault *f);
     /* limit and offset (or cursor) from the query. */
-    enum status (*page)(const struct request *rq, const struct page_rule *rule, struct page *ret, struct fault *f);
+    enum status (*page)(const struct request *rq, const struct page_rule *rule, struct page *ret,
+                        struct fault *f);
     /* A text of the path, query or body to a ref. ST_INVALID or a REF_UNKNOWN, as the dialect wants. */
     enum status (*ref_decode)(const char *text, struct arena *a, struct ref *ret);
     /* HTTP number and body of a failure. */
@@ -76,7 +79,8 @@ struct dialect {
 
 #define KEYS(table) .keys = (table), .nkeys = sizeof(table) / sizeof *(table)
 
-/* The dialect's key for a field of the route's command, for error bodies; the field itself when there is none. */
+/* The dialect's key for a field of the route's command, for error bodies; the field itself when there is
+ * none. */
 const char *dialect_key(const struct request *rq, const char *field, enum key_place *ret_place);
 
 /* Runs the route's operation with rq->command and writes the envelope. */

@@ -58,8 +58,8 @@ static bool is(const char *s, size_t n, const char *word)
     return strlen(word) == n && memcmp(s, word, n) == 0;
 }
 
-static void write_variable(const char *s, size_t n, const struct request *rq, const struct envelope_input *in,
-                           struct copies *c, struct buffer *out)
+static void write_variable(const char *s, size_t n, const struct request *rq,
+                           const struct envelope_input *in, struct copies *c, struct buffer *out)
 {
     if (*s == ':') {
         buffer_text(out, extra(rq, s + 1, n - 1));
@@ -103,7 +103,8 @@ static bool is_name(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-void envelope_write(const char *text, const struct request *rq, const struct envelope_input *in, struct buffer *out)
+void envelope_write(const char *text, const struct request *rq, const struct envelope_input *in,
+                    struct buffer *out)
 {
     struct copies c = { 0 };
 
@@ -149,5 +150,6 @@ bool cursor_parse(const char *text, int64_t *ret_us, int64_t *ret_id)
 {
     const char *dash = strchr(text, '-');
 
-    return dash && hex_u64(text, (size_t)(dash - text), ret_us) && hex_u64(dash + 1, strlen(dash + 1), ret_id);
+    return dash && hex_u64(text, (size_t)(dash - text), ret_us) &&
+           hex_u64(dash + 1, strlen(dash + 1), ret_id);
 }

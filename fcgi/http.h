@@ -1,6 +1,6 @@
 /*
- * A request and its response, without the transport: what handlers see. One thread serves one request at a time;
- * everything in a request lives in its arena until the response is sent.
+ * A request and its response, without the transport: what handlers see. One thread serves one request at
+ * a time; everything in a request lives in its arena until the response is sent.
  */
 #ifndef FCGI_HTTP_H
 #define FCGI_HTTP_H
@@ -41,54 +41,56 @@ struct request {
     struct arena *arena;
     const struct transport *transport;
 
-    const char *method;              /* "GET" ...; HEAD is served as GET without a body */
+    const char *method; /* "GET" ...; HEAD is served as GET without a body */
     bool head;
-    const char *path;                /* decoded, after the mount: "/api/projects/1" */
-    const char *raw_query;           /* undecoded, "" when absent */
-    const char *raw_path;            /* undecoded, after the mount */
+    const char *path;      /* decoded, after the mount: "/api/projects/1" */
+    const char *raw_query; /* undecoded, "" when absent */
+    const char *raw_path;  /* undecoded, after the mount */
     const char *segments[REQUEST_SEGMENTS];
     size_t nsegments;
     struct pair query[REQUEST_PARAMS];
     size_t nquery;
 
-    const char *id;                  /* X-Request-ID */
-    const char *mount, *base_url;    /* base_url: scheme, host and mount; no trailing slash */
+    const char *id;               /* X-Request-ID */
+    const char *mount, *base_url; /* base_url: scheme, host and mount; no trailing slash */
     const char *content_type;
-    int64_t content_length;          /* -1: none */
-    const char *body_file;           /* where nginx spooled the body, or NULL */
+    int64_t content_length; /* -1: none */
+    const char *body_file;  /* where nginx spooled the body, or NULL */
 
     const struct dialect *dialect;
-    const struct route *route;       /* NULL until found */
+    const struct route *route; /* NULL until found */
     const char *path_values[REQUEST_SEGMENTS];
     struct actor who;
     bool authenticated;
-    struct rate_answer *rate;        /* for the headers; NULL when not counted */
+    struct rate_answer *rate; /* for the headers; NULL when not counted */
 
-    struct json_object *body;        /* parsed JSON object, or NULL */
-    struct pair *form;               /* text parts of a multipart body */
+    struct json_object *body; /* parsed JSON object, or NULL */
+    struct pair *form;        /* text parts of a multipart body */
     size_t nform;
     /* The last word inside the transaction of a write, or NULL: a failure takes it back. */
     enum status (*before_commit)(void *arg, struct fault *f);
     void *before_commit_arg;
-    void *command;                   /* decoded; of the operation's record */
+    void *command; /* decoded; of the operation's record */
     struct page page;
-    struct pair extras[8];           /* JSON texts for the envelope's $:name */
+    struct pair extras[8]; /* JSON texts for the envelope's $:name */
     size_t nextras;
 };
 
 struct response {
     int status;
-    struct buffer headers;           /* "Name: value\r\n" lines */
+    struct buffer headers; /* "Name: value\r\n" lines */
     struct buffer body;
     const char *content_type;
-    bool streaming;                  /* the head is out; body went to the transport */
+    bool streaming; /* the head is out; body went to the transport */
     bool client_gone;
     int64_t streamed_bytes;
 };
 
-const char *request_header(const struct request *rq, const char *cgi_name); /* "HTTP_IDEMPOTENCY_KEY"; NULL */
-const char *request_query(const struct request *rq, const char *name);      /* decoded; NULL when absent */
-/* Reads the whole body (from the pipe or from nginx's file), at most max bytes. The bytes live in the arena. */
+const char *request_header(const struct request *rq,
+                           const char *cgi_name);                      /* "HTTP_IDEMPOTENCY_KEY"; NULL */
+const char *request_query(const struct request *rq, const char *name); /* decoded; NULL when absent */
+/* Reads the whole body (from the pipe or from nginx's file), at most max bytes. The bytes live in the
+ * arena. */
 enum status request_body(struct request *rq, size_t max, struct slice *ret, struct fault *f) MUST_USE;
 /* A variable of the envelope; value is JSON text. */
 void request_extra(struct request *rq, const char *name, const char *json);

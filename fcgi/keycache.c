@@ -137,10 +137,11 @@ static enum status load(struct db *db, const uint8_t *hash, struct key_info *ret
 {
     const struct param p = p_bytes(hash, KEY_HASH_BYTES);
     PGresult *r;
-    enum status st = db_read(db,
-                             "SELECT k.key_id, k.account_id, k.organization_id, k.scopes, k.site_admin, "
-                             "k.per_minute, k.per_day, k.suspended, k.plan FROM domain.key_find($1) AS k",
-                             &p, 1, &r, f);
+    enum status st =
+        db_read(db,
+                "SELECT k.key_id, k.account_id, k.organization_id, k.scopes, k.site_admin, "
+                "k.per_minute, k.per_day, k.suspended, k.plan FROM domain.key_find($1) AS k",
+                &p, 1, &r, f);
 
     if (st != ST_OK)
         return st;
@@ -148,10 +149,14 @@ static enum status load(struct db *db, const uint8_t *hash, struct key_info *ret
         st = fault_set(f, ST_UNAUTHENTICATED, NULL, "the API key is not valid");
     } else {
         *ret = (struct key_info){
-            .actor = { .key_id = row_i64(r, 0, 0), .account_id = row_i64(r, 0, 1),
-                       .organization_id = row_i64(r, 0, 2), .scopes = (unsigned)row_i64(r, 0, 3),
+            .actor = { .key_id = row_i64(r, 0, 0),
+                       .account_id = row_i64(r, 0, 1),
+                       .organization_id = row_i64(r, 0, 2),
+                       .scopes = (unsigned)row_i64(r, 0, 3),
                        .site_admin = row_bool(r, 0, 4) },
-            .per_minute = row_i64(r, 0, 5), .per_day = row_i64(r, 0, 6), .suspended = row_bool(r, 0, 7),
+            .per_minute = row_i64(r, 0, 5),
+            .per_day = row_i64(r, 0, 6),
+            .suspended = row_bool(r, 0, 7),
         };
         override_limits(row_text(r, 0, 8), ret);
     }

@@ -1,8 +1,8 @@
 /*
- * API keys by their hash, in memory. A process trusts an entry for KEY_TTL_MS and only in the generation in which it
- * was read. The generation stands in shared memory: whoever revokes a key on this host bumps it before he answers;
- * NOTIFY tells other hosts (fcgi/listener.c bumps it on every notice, and while the listening connection is down
- * nothing is cached).
+ * API keys by their hash, in memory. A process trusts an entry for KEY_TTL_MS and only in the generation
+ * in which it was read. The generation stands in shared memory: whoever revokes a key on this host bumps
+ * it before he answers; NOTIFY tells other hosts (fcgi/listener.c bumps it on every notice, and while
+ * the listening connection is down nothing is cached).
  */
 #ifndef FCGI_KEYCACHE_H
 #define FCGI_KEYCACHE_H

@@ -10,7 +10,8 @@
 enum { SLOTS = 1 << 16, PROBES = 64, MS_PER_MINUTE = 60000, MS_PER_DAY = 86400000 };
 static const int64_t UNLIMITED = 1000000;
 
-/* A word: 16 bits day number, 20 bits requests of the day, 28 bits theoretical arrival time in ms of that day. */
+/* A word: 16 bits day number, 20 bits requests of the day, 28 bits theoretical arrival time in ms of
+ * that day. */
 enum { TAT_BITS = 28, COUNT_BITS = 20 };
 
 struct slot {
@@ -82,21 +83,26 @@ static struct state unpack(uint64_t w, int64_t today)
 
 static uint64_t pack(const struct state *s)
 {
-    return (uint64_t)s->day << (TAT_BITS + COUNT_BITS) | (uint64_t)s->count << TAT_BITS | (uint64_t)s->tat_ms;
+    return (uint64_t)s->day << (TAT_BITS + COUNT_BITS) | (uint64_t)s->count << TAT_BITS |
+           (uint64_t)s->tat_ms;
 }
 
 static struct rate_answer unlimited(int64_t now_ms)
 {
     return (struct rate_answer){
-        .allowed = true, .limit = UNLIMITED, .remaining = UNLIMITED, .reset_s = now_ms / 1000 + 60,
+        .allowed = true,
+        .limit = UNLIMITED,
+        .remaining = UNLIMITED,
+        .reset_s = now_ms / 1000 + 60,
     };
 }
 
 /* What the headers say after the state became s. */
-static struct rate_answer answer(const struct state *s, int64_t per_minute, int64_t per_day, int64_t interval_ms,
-                                 int64_t day_start_ms, int64_t at_ms)
+static struct rate_answer answer(const struct state *s, int64_t per_minute, int64_t per_day,
+                                 int64_t interval_ms, int64_t day_start_ms, int64_t at_ms)
 {
-    struct rate_answer minute = { .limit = per_minute, .reset_s = (day_start_ms + s->tat_ms + 999) / 1000 };
+    struct rate_answer minute = { .limit = per_minute,
+                                  .reset_s = (day_start_ms + s->tat_ms + 999) / 1000 };
     struct rate_answer day = { .limit = per_day, .reset_s = (day_start_ms + MS_PER_DAY) / 1000 };
     const int64_t ahead = s->tat_ms > at_ms ? s->tat_ms - at_ms : 0;
 
@@ -114,8 +120,8 @@ static int64_t clamp(int64_t v, int64_t most)
     return v > most ? most : v;
 }
 
-struct rate_answer limiter_take(struct limiter *l, int64_t account_id, int64_t per_minute, int64_t per_day,
-                                int64_t now_ms)
+struct rate_answer limiter_take(struct limiter *l, int64_t account_id, int64_t per_minute,
+                                int64_t per_day, int64_t now_ms)
 {
     const int64_t today = now_ms / MS_PER_DAY, at_ms = now_ms % MS_PER_DAY;
     struct slot *slot;

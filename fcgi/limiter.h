@@ -1,11 +1,11 @@
 /*
- * The plan's limits, per account, exact across threads, processes and restarts: one 64-bit word an account in shared
- * memory, changed by one compare-and-swap.
+ * The plan's limits, per account, exact across threads, processes and restarts: one 64-bit word an
+ * account in shared memory, changed by one compare-and-swap.
  *
- * Minute: generic cell rate algorithm with a burst of the whole minute's allowance, so a client that waits 1, 2, 4
- * seconds gets through again. Day: a count that starts anew at midnight UTC. A refused request counts nowhere.
- * The three headers speak of the window that is tighter at the moment.
- * Source: ITU-T I.371, virtual scheduling.
+ * Minute: generic cell rate algorithm with a burst of the whole minute's allowance, so a client that
+ * waits 1, 2, 4 seconds gets through again. Day: a count that starts anew at midnight UTC. A refused
+ * request counts nowhere. The three headers speak of the window that is tighter at the moment. Source:
+ * ITU-T I.371, virtual scheduling.
  */
 #ifndef FCGI_LIMITER_H
 #define FCGI_LIMITER_H
@@ -27,7 +27,7 @@ struct limiter;
 enum status limiter_open(const char *path, struct limiter **ret, struct fault *f) MUST_USE;
 
 /* per_minute, per_day: 0 = no limit. now_ms: wall clock. */
-struct rate_answer limiter_take(struct limiter *l, int64_t account_id, int64_t per_minute, int64_t per_day,
-                                int64_t now_ms);
+struct rate_answer limiter_take(struct limiter *l, int64_t account_id, int64_t per_minute,
+                                int64_t per_day, int64_t now_ms);
 
 #endif

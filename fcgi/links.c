@@ -38,7 +38,9 @@ void link_make(void *arg, const char *purpose, const char *value, struct buffer 
     struct buffer url = { 0 };
     char *end;
     struct signed_link link = {
-        .access = strcmp(purpose, "upload") ? SIGN_READ : SIGN_WRITE, .purpose = purpose, .expires_s = clock_wall_us() / 1000000 + link_ttl_s(purpose),
+        .access = strcmp(purpose, "upload") ? SIGN_READ : SIGN_WRITE,
+        .purpose = purpose,
+        .expires_s = clock_wall_us() / 1000000 + link_ttl_s(purpose),
     };
 
     if (strncmp(purpose, "expires:", 8) == 0) { /* when the links of this row end */
@@ -69,8 +71,8 @@ static void attachment(struct response *rs, const char *name)
 }
 
 /*
- * Rows that links name, kept for a moment: a picture wall asks for the same few hundred again and again. A deleted
- * object may be served for OBJECT_TTL_MS more, which is far below a link's own life.
+ * Rows that links name, kept for a moment: a picture wall asks for the same few hundred again and again.
+ * A deleted object may be served for OBJECT_TTL_MS more, which is far below a link's own life.
  */
 enum { OBJECT_SLOTS = 1024, OBJECT_TTL_MS = 2000 };
 
@@ -130,8 +132,8 @@ static enum status object_find(struct request *rq, const struct signed_request *
 
     if (object_cached(sr, ret))
         return ST_OK;
-    st = db_read(rq->db, "SELECT o.tenant, o.digest, o.media_type FROM domain.media_object($1, $2) AS o", params, 2,
-                 &r, f);
+    st = db_read(rq->db, "SELECT o.tenant, o.digest, o.media_type FROM domain.media_object($1, $2) AS o",
+                 params, 2, &r, f);
     if (st != ST_OK)
         return st;
     *ret = (struct object){ .id = sr->id, .until_ms = clock_monotonic_ms() + OBJECT_TTL_MS };
@@ -140,7 +142,8 @@ static enum status object_find(struct request *rq, const struct signed_request *
     } else {
         ret->tenant = row_i64(r, 0, 0);
         snprintf(ret->purpose, sizeof ret->purpose, "%s", sr->purpose);
-        snprintf(ret->type, sizeof ret->type, "%s", row_text(r, 0, 2) ? row_text(r, 0, 2) : "application/octet-stream");
+        snprintf(ret->type, sizeof ret->type, "%s",
+                 row_text(r, 0, 2) ? row_text(r, 0, 2) : "application/octet-stream");
         object_keep(rq->db, ret, sr);
     }
     PQclear(r);
@@ -193,7 +196,8 @@ static enum status not_valid(struct fault *f)
 }
 
 /* The session that a link for sending names, and how many bytes it may get. */
-static enum status upload_find(struct request *rq, struct signed_request *sr, int64_t *ret_size, struct fault *f)
+static enum status upload_find(struct request *rq, struct signed_request *sr, int64_t *ret_size,
+                               struct fault *f)
 {
     PGresult *r;
     struct param id;
@@ -202,10 +206,12 @@ static enum status upload_find(struct request *rq, struct signed_request *sr, in
     signer_refresh(rq->ctx->signer);
     if (strcmp(rq->method, "PUT") != 0 ||
         sign_parse(rq->raw_path, strlen(rq->raw_path), rq->raw_query, strlen(rq->raw_query),
-                   clock_wall_us() / 1000000, sr, f) != ST_OK || strcmp(sr->purpose, "upload") != 0)
+                   clock_wall_us() / 1000000, sr, f) != ST_OK ||
+        strcmp(sr->purpose, "upload") != 0)
         return not_valid(f);
     id = p_i64(rq->arena, sr->id);
-    if ((st = db_read(rq->db, "SELECT o.tenant, o.size FROM domain.upload_object($1) AS o", &id, 1, &r, f)) != ST_OK)
+    if ((st = db_read(rq->db, "SELECT o.tenant, o.size FROM domain.upload_object($1) AS o", &id, 1, &r,
+                      f)) != ST_OK)
         return st;
     st = sign_verify(rq->ctx->signer, sr, SIGN_WRITE, PQntuples(r) ? row_i64(r, 0, 0) : -1, f);
     if (st == ST_OK && PQntuples(r))
@@ -234,7 +240,8 @@ static enum status settle(void *arg, struct fault *f)
 static enum status upload_stored(struct request *rq, int64_t id, const struct digest *d, int64_t size,
                                  struct spool *spool, struct fault *f)
 {
-    const struct param params[] = { p_i64(rq->arena, id), p_bytes(d->bytes, DIGEST_BYTES), p_i64(rq->arena, size) };
+    const struct param params[] = { p_i64(rq->arena, id), p_bytes(d->bytes, DIGEST_BYTES),
+                                    p_i64(rq->arena, size) };
     const struct db_call call = { "SELECT domain.upload_stored($1, $2, $3)", params, 3 };
     PGresult *r;
     enum status st = db_write_checked(rq->db, &call, 1, settle, spool, &r, f);
@@ -259,11 +266,13 @@ enum status links_receive(struct request *rq, struct response *rs, struct fault 
     if (!rq->body_file)
         return fault_set(f, ST_UNSUPPORTED, NULL, "send the file as the body");
     request_db_release(rq); /* hashing takes long */
-    if ((st = spool_adopt(rq->ctx->store, rq->body_file, rq->ctx->spool_dir, wanted, &spool, f)) != ST_OK ||
+    if ((st = spool_adopt(rq->ctx->store, rq->body_file, rq->ctx->spool_dir, wanted, &spool, f)) !=
+            ST_OK ||
         (st = spool_publish(spool, &d, &size, f)) != ST_OK)
         goto out;
     if (size != wanted) { /* cut short: what has arrived is nobody's and gc takes it */
-        st = fault_set(f, ST_INVALID, NULL, "%lld bytes were announced, %lld arrived", (long long)wanted, (long long)size);
+        st = fault_set(f, ST_INVALID, NULL, "%lld bytes were announced, %lld arrived", (long long)wanted,
+                       (long long)size);
         goto out;
     }
     if ((st = request_db_lease(rq, f)) != ST_OK)
@@ -271,7 +280,8 @@ enum status links_receive(struct request *rq, struct response *rs, struct fault 
     st = upload_stored(rq, sr.id, &d, size, spool, f);
     digest_to_hex(&d, hex);
     if (st == ST_OK)
-        buffer_printf(&rs->body, "{\"success\":true,\"size\":%lld,\"sha256\":\"%s\"}\n", (long long)size, hex);
+        buffer_printf(&rs->body, "{\"success\":true,\"size\":%lld,\"sha256\":\"%s\"}\n", (long long)size,
+                      hex);
 out:
     spool_free(spool);
     return st;

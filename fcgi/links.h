@@ -4,7 +4,8 @@
 
 #include "fcgi/http.h"
 
-/* A column "key#purpose" with value "<id>/<tenant>/<name>" as an absolute signed URL, a JSON string. arg: the request. */
+/* A column "key#purpose" with value "<id>/<tenant>/<name>" as an absolute signed URL, a JSON string.
+ * arg: the request. */
 void link_make(void *arg, const char *purpose, const char *value, struct buffer *out);
 /* Seconds that a link of this purpose lives. */
 int64_t link_ttl_s(const char *purpose);

@@ -56,7 +56,8 @@ static void *listen_loop(void *arg)
 
     log_set_request("", "", "");
     for (;;) {
-        struct pollfd fds[2] = { { .fd = l->stop_fd, .events = POLLIN }, { .fd = -1, .events = POLLIN } };
+        struct pollfd fds[2] = { { .fd = l->stop_fd, .events = POLLIN },
+                                 { .fd = -1, .events = POLLIN } };
 
         if (listen_again(l))
             fds[1].fd = PQsocket(db_connection(l->db));

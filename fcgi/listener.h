@@ -1,4 +1,5 @@
-/* One thread per process: hears of revoked keys by NOTIFY and writes the counts that were kept in memory. */
+/* One thread per process: hears of revoked keys by NOTIFY and writes the counts that were kept in
+ * memory. */
 #ifndef FCGI_LISTENER_H
 #define FCGI_LISTENER_H
 

@@ -1,5 +1,6 @@
 /*
- * fovea-api: FastCGI on the socket at fd 0 (spawn-fcgi or systemd hands it over). This file alone names the dialects.
+ * fovea-api: FastCGI on the socket at fd 0 (spawn-fcgi or systemd hands it over). This file alone names
+ * the dialects.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -39,7 +40,8 @@ static const char usage[] =
     "Usage: fovea-api --pool api|predict|slow [--config FILE] [--set KEY=VALUE]...\n"
     "       fovea-api --nginx-map | --openapi DIALECT | --version | --help\n"
     "\n"
-    "Serves FastCGI on the listening socket at descriptor 0. Normally started by spawn-fcgi or systemd.\n"
+    "Serves FastCGI on the listening socket at descriptor 0. Normally started by spawn-fcgi or "
+    "systemd.\n"
     "  HUP   start a new generation of processes, then let the old one finish\n"
     "  TERM  finish what is in flight, then stop\n";
 
@@ -53,10 +55,14 @@ struct options {
 static int parse_options(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {
-        { "pool", required_argument, NULL, 'p' },    { "config", required_argument, NULL, 'c' },
-        { "set", required_argument, NULL, 's' },     { "child", no_argument, NULL, 'C' },
-        { "nginx-map", no_argument, NULL, 'n' },     { "openapi", required_argument, NULL, 'o' },
-        { "version", no_argument, NULL, 'v' },       { "help", no_argument, NULL, 'h' },
+        { "pool", required_argument, NULL, 'p' },
+        { "config", required_argument, NULL, 'c' },
+        { "set", required_argument, NULL, 's' },
+        { "child", no_argument, NULL, 'C' },
+        { "nginx-map", no_argument, NULL, 'n' },
+        { "openapi", required_argument, NULL, 'o' },
+        { "version", no_argument, NULL, 'v' },
+        { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
     int c;
@@ -113,7 +119,8 @@ static enum status context_open(struct context *ctx, struct fault *f)
 
     ctx->dialects = dialects;
     ctx->ndialects = NDIALECTS;
-    snprintf(spool, sizeof spool, "%s/body", config_text("spool_dir")); /* nginx: client_body_temp_path */
+    snprintf(spool, sizeof spool, "%s/body",
+             config_text("spool_dir")); /* nginx: client_body_temp_path */
     ctx->spool_dir = spool;
     ctx->dsn = config_text("database.dsn");
     ctx->sql_dir = config_text("sql_dir");
@@ -139,7 +146,9 @@ static int threads_of(enum pool pool)
     if (pool == POOL_SLOW)
         return (int)config_i64("slow.threads");
     if (pool == POOL_PREDICT) /* those that run, those that wait, and one to say that there is no room */
-        return (int)(config_i64("predict.queue") + (config_i64("predict.threads") ? config_i64("predict.threads") : cores)) + 1;
+        return (int)(config_i64("predict.queue") +
+                     (config_i64("predict.threads") ? config_i64("predict.threads") : cores)) +
+               1;
     if (wanted)
         return (int)wanted;
     return (int)(cores * 7 / 2 / config_i64("api.processes")) + 1;
@@ -162,7 +171,7 @@ static void *wait_for_stop(void *arg)
     (void)!write(fds[0], &one, sizeof one);
     if ((null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
         dup2(null_fd, 0); /* lets go of the socket at once: a new master may bind while we finish */
-    alarm(DRAIN_S); /* SIGALRM is not blocked: what hangs longer is ended */
+    alarm(DRAIN_S);       /* SIGALRM is not blocked: what hangs longer is ended */
     return NULL;
 }
 

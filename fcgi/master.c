@@ -20,7 +20,7 @@
 
 enum {
     CHILDREN_MAX = 64,
-    READY_MS = 15000,   /* a new generation has this long to come up before the old one is asked to go */
+    READY_MS = 15000, /* a new generation has this long to come up before the old one is asked to go */
     DRAIN_MS = 30000,
     BACKOFF_MOST_MS = 5000,
     SHORT_LIFE_MS = 1000,

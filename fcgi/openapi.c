@@ -1,7 +1,7 @@
 /*
- * OpenAPI 3.1 from the tables: paths and parameters from routes and keys, types and limits from the commands'
- * records, so that the document cannot say what the server does not do. Schemas of answers are one file per noun in
- * docs/api/schemas/<dialect>/, compared with real answers by the tests.
+ * OpenAPI 3.1 from the tables: paths and parameters from routes and keys, types and limits from the
+ * commands' records, so that the document cannot say what the server does not do. Schemas of answers are
+ * one file per noun in docs/api/schemas/<dialect>/, compared with real answers by the tests.
  */
 #include "fcgi/openapi.h"
 
@@ -78,22 +78,26 @@ static void write_type(const struct field *fd, enum ref_kind ref, struct buffer 
     }
 }
 
-static void write_parameter(const struct dialect *d, const struct route *route, const struct key *k, struct buffer *out)
+static void write_parameter(const struct dialect *d, const struct route *route, const struct key *k,
+                            struct buffer *out)
 {
     const struct field *fd = &route->op->input->fields[k->field];
 
     buffer_text(out, "{\"name\":");
     write_text(out, k->name);
-    buffer_printf(out, ",\"in\":\"%s\",\"required\":%s,\"schema\":{", k->place == IN_PATH ? "path" : "query",
-                  k->place == IN_PATH ? "true" : "false");
+    buffer_printf(out, ",\"in\":\"%s\",\"required\":%s,\"schema\":{",
+                  k->place == IN_PATH ? "path" : "query", k->place == IN_PATH ? "true" : "false");
     write_type(fd, d->ref, out);
     buffer_text(out, "}}");
 }
 
 static void write_page_parameter(const char *name, int64_t least, int64_t most, struct buffer *out)
 {
-    buffer_printf(out, ",{\"name\":\"%s\",\"in\":\"query\",\"required\":false,\"schema\":{\"type\":\"integer\","
-                  "\"minimum\":%" PRId64, name, least);
+    buffer_printf(
+        out,
+        ",{\"name\":\"%s\",\"in\":\"query\",\"required\":false,\"schema\":{\"type\":\"integer\","
+        "\"minimum\":%" PRId64,
+        name, least);
     if (most)
         buffer_printf(out, ",\"maximum\":%" PRId64, most);
     buffer_text(out, "}}");
@@ -118,7 +122,8 @@ static void write_parameters(const struct dialect *d, const struct route *route,
 
         write_page_parameter("limit", 1, route->page.most, out);
         write_page_parameter(d->ref == REF_UUID ? "offset" : "page", d->ref == REF_UUID ? 0 : 1, 0, out);
-        buffer_text(out, ",{\"name\":\"cursor\",\"in\":\"query\",\"required\":false,\"schema\":{\"type\":\"string\"}}");
+        buffer_text(out, ",{\"name\":\"cursor\",\"in\":\"query\",\"required\":false,\"schema\":{"
+                         "\"type\":\"string\"}}");
         if (!comma)
             out->p[mark] = ' '; /* the first of the list has no comma */
         comma = true;
@@ -135,8 +140,11 @@ static void write_body(const struct dialect *d, const struct route *route, struc
 
     if (route->body == BODY_NONE || !route->op || !route->op->input)
         return;
-    buffer_printf(out, ",\"requestBody\":{\"required\":%s,\"content\":{\"%s\":{\"schema\":{\"type\":\"object\","
-                  "\"properties\":{", route->body == BODY_JSON_OPTIONAL ? "false" : "true", type);
+    buffer_printf(
+        out,
+        ",\"requestBody\":{\"required\":%s,\"content\":{\"%s\":{\"schema\":{\"type\":\"object\","
+        "\"properties\":{",
+        route->body == BODY_JSON_OPTIONAL ? "false" : "true", type);
     if (route->body == BODY_OWN) {
         buffer_text(out, "\"file\":{\"type\":\"string\",\"format\":\"binary\"}");
         comma = true;
@@ -160,7 +168,8 @@ static void write_body(const struct dialect *d, const struct route *route, struc
         buffer_text(out, ",\"required\":[");
         comma = false;
         for (size_t i = 0; i < route->nkeys; i++) {
-            if (route->keys[i].place != IN_BODY || !route->op->input->fields[route->keys[i].field].required)
+            if (route->keys[i].place != IN_BODY ||
+                !route->op->input->fields[route->keys[i].field].required)
                 continue;
             if (comma)
                 buffer_char(out, ',');
@@ -188,8 +197,10 @@ static void write_route(const struct dialect *d, const struct route *route, stru
     buffer_char(out, '"');
     write_parameters(d, route, out);
     write_body(d, route, out);
-    buffer_printf(out, ",\"responses\":{\"%d\":{\"description\":\"Success\"},\"default\":{\"description\":"
-                  "\"Failure, in this API's form\"}}}", route->status);
+    buffer_printf(out,
+                  ",\"responses\":{\"%d\":{\"description\":\"Success\"},\"default\":{\"description\":"
+                  "\"Failure, in this API's form\"}}}",
+                  route->status);
 }
 
 static bool seen_before(const struct dialect *d, size_t i)
@@ -210,8 +221,10 @@ void openapi_write(const struct dialect *d, const char *server_url, struct buffe
     write_text(out, d->docs_note ? d->docs_note : "");
     buffer_text(out, "},\"servers\":[{\"url\":");
     write_text(out, server_url);
-    buffer_text(out, "}],\"security\":[{\"key\":[]}],\"components\":{\"securitySchemes\":{\"key\":{\"type\":\"http\","
-                     "\"scheme\":\"bearer\"}}},\"paths\":{");
+    buffer_text(
+        out,
+        "}],\"security\":[{\"key\":[]}],\"components\":{\"securitySchemes\":{\"key\":{\"type\":\"http\","
+        "\"scheme\":\"bearer\"}}},\"paths\":{");
     for (size_t i = 0; i < d->nroutes; i++) {
         bool first = true;
 

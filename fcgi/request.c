@@ -58,7 +58,8 @@ void url_encode(struct buffer *out, const char *s)
     for (; *s; s++) {
         const unsigned char c = (unsigned char)*s;
 
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c))
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+            strchr("-._~", c))
             buffer_char(out, (char)c);
         else
             buffer_printf(out, "%%%02X", c);
@@ -84,7 +85,8 @@ static enum status parse_query(struct request *rq, struct fault *f)
             continue;
         strsep(&value, "=");
         if (rq->nquery == REQUEST_PARAMS)
-            return fault_set(f, ST_INVALID, NULL, "the query has more than %d parameters", REQUEST_PARAMS);
+            return fault_set(f, ST_INVALID, NULL, "the query has more than %d parameters",
+                             REQUEST_PARAMS);
         if (!url_decode(part, true) || (value && !url_decode(value, true)))
             return fault_set(f, ST_INVALID, NULL, "the query is not well encoded");
         rq->query[rq->nquery++] = (struct pair){ part, value ? value : "" };
@@ -129,17 +131,19 @@ static bool host_is_trusted(const char *host)
     return false;
 }
 
-/* Scheme, host and mount for absolute URLs. A Host header that the site does not list is never repeated. */
+/* Scheme, host and mount for absolute URLs. A Host header that the site does not list is never repeated.
+ */
 static const char *base_url(const struct request *rq)
 {
     const char *scheme = param(rq, "FOVEA_SCHEME"), *host = param(rq, "FOVEA_HOST");
     const char *fixed = config_text("public_url");
 
     if (host && *host && scheme && host_is_trusted(host))
-        return arena_printf(rq->arena, "%s://%s%s", strcmp(scheme, "https") ? "http" : "https", host, rq->mount);
-    if (!*fixed)
-        return arena_printf(rq->arena, "https://%s:%lld%s", config_text("bind"), (long long)config_i64("https.port"),
+        return arena_printf(rq->arena, "%s://%s%s", strcmp(scheme, "https") ? "http" : "https", host,
                             rq->mount);
+    if (!*fixed)
+        return arena_printf(rq->arena, "https://%s:%lld%s", config_text("bind"),
+                            (long long)config_i64("https.port"), rq->mount);
     return arena_printf(rq->arena, "%s%s", fixed, rq->mount);
 }
 
@@ -179,7 +183,8 @@ enum status request_parse(struct request *rq, struct fault *f)
     mount = strlen(rq->mount);
     if (strncmp(uri, rq->mount, mount) != 0)
         mount = 0;
-    rq->raw_path = query ? arena_strndup(rq->arena, uri + mount, (size_t)(query - uri) - mount) : uri + mount;
+    rq->raw_path =
+        query ? arena_strndup(rq->arena, uri + mount, (size_t)(query - uri) - mount) : uri + mount;
     rq->raw_query = query ? query + 1 : "";
     if (!*rq->raw_path)
         rq->raw_path = "/";

@@ -1,6 +1,6 @@
 /*
- * Shaped out: the route's operation runs, its rows go through the one writer into the route's envelope. Here too:
- * Idempotency-Key, cursors and signed links.
+ * Shaped out: the route's operation runs, its rows go through the one writer into the route's envelope.
+ * Here too: Idempotency-Key, cursors and signed links.
  */
 #include <inttypes.h>
 #include <openssl/evp.h>
@@ -17,8 +17,8 @@
 
 enum { IDEMPOTENCY_KEY_CHARS = 255 };
 
-static void write_answer(struct request *rq, struct response *rs, const PGresult *r, int first, int nrows,
-                         int64_t total, const char *next)
+static void write_answer(struct request *rq, struct response *rs, const PGresult *r, int first,
+                         int nrows, int64_t total, const char *next)
 {
     const struct link_maker links = { link_make, rq };
     struct envelope_input in = { .nrows = nrows, .total = total, .next = next };
@@ -34,7 +34,8 @@ static void write_answer(struct request *rq, struct response *rs, const PGresult
 }
 
 /* Link: <...&cursor=...>; rel="next" when more rows follow; the same cursor for the envelope. */
-static const char *next_cursor(struct request *rq, struct response *rs, const PGresult *r, int nrows, int64_t total)
+static const char *next_cursor(struct request *rq, struct response *rs, const PGresult *r, int nrows,
+                               int64_t total)
 {
     const struct operation *op = rq->route->op;
     struct buffer text = { 0 }, query = { 0 };
@@ -42,7 +43,8 @@ static const char *next_cursor(struct request *rq, struct response *rs, const PG
     int64_t us;
 
     if (op->nsorts > 1 && op->sort_field >= 0 &&
-        (field_given(rq->command, (size_t)op->sort_field) || field_given(rq->command, (size_t)op->direction_field)))
+        (field_given(rq->command, (size_t)op->sort_field) ||
+         field_given(rq->command, (size_t)op->direction_field)))
         return NULL; /* cursors follow the standard order alone */
     if (!nrows || nrows < rq->page.limit || op->ascending ||
         (!rq->page.has_cursor && rq->page.offset + nrows >= total) ||
@@ -53,7 +55,8 @@ static const char *next_cursor(struct request *rq, struct response *rs, const PG
     for (size_t i = 0; i < rq->nquery; i++) {
         const char *name = rq->query[i].name;
 
-        if (!strcmp(name, "cursor") || !strcmp(name, "page") || !strcmp(name, "offset") || !strcmp(name, "api_key"))
+        if (!strcmp(name, "cursor") || !strcmp(name, "page") || !strcmp(name, "offset") ||
+            !strcmp(name, "api_key"))
             continue;
         url_encode(&query, name);
         buffer_char(&query, '=');
@@ -75,7 +78,8 @@ static enum status respond_read(struct request *rq, struct response *rs, struct 
     const struct shape shape = { rq->dialect->name, rq->route->shape };
     struct sentence s;
     PGresult *r;
-    enum status st = operation_read(op, &rq->who, &asker, &shape, rq->command, &rq->page, rq->arena, &s, f);
+    enum status st =
+        operation_read(op, &rq->who, &asker, &shape, rq->command, &rq->page, rq->arena, &s, f);
 
     if (st != ST_OK || (st = db_read(rq->db, s.sql, s.params, s.n, &r, f)) != ST_OK)
         return st;
@@ -106,7 +110,8 @@ static void sentence_digest(const struct sentence *s, uint8_t ret[32])
         const size_t size = !p->text ? 0 : p->binary ? (size_t)p->length : strlen(p->text);
         char head[32];
 
-        snprintf(head, sizeof head, "%zu:%c:", size, p->text ? 'v' : 'n'); /* lengths keep borders apart */
+        snprintf(head, sizeof head, "%zu:%c:", size,
+                 p->text ? 'v' : 'n'); /* lengths keep borders apart */
         EVP_DigestUpdate(c, head, strlen(head));
         EVP_DigestUpdate(c, p->text ? p->text : "", size);
     }
@@ -123,17 +128,20 @@ struct once {
     int64_t row;
 };
 
-static enum status once_begin(struct request *rq, const struct sentence *write, struct once *o, struct fault *f)
+static enum status once_begin(struct request *rq, const struct sentence *write, struct once *o,
+                              struct fault *f)
 {
     struct param params[4];
     PGresult *r;
     enum status st;
 
-    *o = (struct once){ .key = request_header(rq, "HTTP_IDEMPOTENCY_KEY"), .route = rq->route->op->name };
+    *o =
+        (struct once){ .key = request_header(rq, "HTTP_IDEMPOTENCY_KEY"), .route = rq->route->op->name };
     if (!o->key)
         return ST_OK;
     if (rq->route->secret)
-        return fault_set(f, ST_INVALID, NULL, "Idempotency-Key is not possible here: the answer holds a secret");
+        return fault_set(f, ST_INVALID, NULL,
+                         "Idempotency-Key is not possible here: the answer holds a secret");
     if (!rq->route->op->creates) {
         o->key = NULL;
         return ST_OK;
@@ -146,7 +154,8 @@ static enum status once_begin(struct request *rq, const struct sentence *write, 
     params[1] = p_text(o->key);
     params[2] = p_text(o->route);
     params[3] = p_bytes(o->digest, 32);
-    st = db_read(rq->db, "SELECT row_id FROM domain.idempotency_find($1, $2, $3, $4) AS t(row_id)", params, 4, &r, f);
+    st = db_read(rq->db, "SELECT row_id FROM domain.idempotency_find($1, $2, $3, $4) AS t(row_id)",
+                 params, 4, &r, f);
     if (st != ST_OK)
         return st;
     o->replay = PQntuples(r) > 0 && !PQgetisnull(r, 0, 0);
@@ -155,8 +164,8 @@ static enum status once_begin(struct request *rq, const struct sentence *write, 
     return ST_OK;
 }
 
-static enum status replay(struct request *rq, struct response *rs, const struct once *o, const struct asker *asker,
-                          const struct shape *shape, struct fault *f)
+static enum status replay(struct request *rq, struct response *rs, const struct once *o,
+                          const struct asker *asker, const struct shape *shape, struct fault *f)
 {
     struct sentence s;
     PGresult *r;
@@ -184,7 +193,8 @@ static enum status respond_write(struct request *rq, struct response *rs, struct
     struct once once;
     size_t n = 0;
     PGresult *r;
-    enum status st = operation_write(op, &rq->who, &asker, &shape, rq->command, rq->arena, &write, &read, f);
+    enum status st =
+        operation_write(op, &rq->who, &asker, &shape, rq->command, rq->arena, &write, &read, f);
 
     if (st != ST_OK || (st = once_begin(rq, &write, &once, f)) != ST_OK)
         return st;
@@ -200,8 +210,9 @@ static enum status respond_write(struct request *rq, struct response *rs, struct
     }
     if (read.sql)
         calls[n++] = (struct db_call){ read.sql, read.params, read.n };
-    st = rq->before_commit ? db_write_checked(rq->db, calls, n, rq->before_commit, rq->before_commit_arg, &r, f)
-                           : db_write(rq->db, calls, n, &r, f);
+    st = rq->before_commit
+             ? db_write_checked(rq->db, calls, n, rq->before_commit, rq->before_commit_arg, &r, f)
+             : db_write(rq->db, calls, n, &r, f);
     if (st != ST_OK)
         return st;
     (void)failpoint("committed");

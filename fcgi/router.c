@@ -1,4 +1,5 @@
-/* Routes: see router.h. Patterns are few and short: a scan over segment-wise comparisons costs less than a hash. */
+/* Routes: see router.h. Patterns are few and short: a scan over segment-wise comparisons costs less than
+ * a hash. */
 #include "fcgi/router.h"
 
 #include <stdlib.h>
@@ -11,8 +12,8 @@ const char *const pool_names[POOL__COUNT] = { "api", "predict", "slow" };
 struct compiled {
     const struct route *route;
     const struct dialect *dialect;
-    char *text;                                /* prefix and pattern, cut into segments */
-    const char *segments[REQUEST_SEGMENTS];    /* NULL: a variable */
+    char *text;                             /* prefix and pattern, cut into segments */
+    const char *segments[REQUEST_SEGMENTS]; /* NULL: a variable */
     const char *names[REQUEST_SEGMENTS];
     size_t n;
 };
@@ -125,8 +126,9 @@ enum status router_find(const struct router *r, struct request *rq, char *ret_al
         }
     }
     if (!best)
-        return *ret_allow ? fault_set(f, ST_NO_METHOD, NULL, "this resource does not know %.16s", rq->method)
-                          : fault_set(f, ST_NOT_FOUND, NULL, "there is no such resource");
+        return *ret_allow
+                   ? fault_set(f, ST_NO_METHOD, NULL, "this resource does not know %.16s", rq->method)
+                   : fault_set(f, ST_NOT_FOUND, NULL, "there is no such resource");
     rq->route = best->route;
     for (size_t k = 0, v = 0; k < best->n; k++)
         if (!best->segments[k])

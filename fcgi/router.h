@@ -1,6 +1,7 @@
 /*
- * Which route a request means: the dialects' tables, compiled once. Also the nginx map that sends each route to its
- * pool (`fovea-api --nginx-map`), so that the tables are the only place where a pool is named.
+ * Which route a request means: the dialects' tables, compiled once. Also the nginx map that sends each
+ * route to its pool (`fovea-api --nginx-map`), so that the tables are the only place where a pool is
+ * named.
  */
 #ifndef FCGI_ROUTER_H
 #define FCGI_ROUTER_H
@@ -14,10 +15,11 @@ struct router *router_create(const struct dialect *const *dialects, size_t n); /
 void router_free(struct router *r);
 
 /*
- * Finds rq->route and fills rq->path_values (by the order of {names} in the pattern). ST_NOT_FOUND; ST_NO_METHOD
- * with the methods that exist in ret_allow (at least 64 bytes).
+ * Finds rq->route and fills rq->path_values (by the order of {names} in the pattern). ST_NOT_FOUND;
+ * ST_NO_METHOD with the methods that exist in ret_allow (at least 64 bytes).
  */
-enum status router_find(const struct router *r, struct request *rq, char *ret_allow, struct fault *f) MUST_USE;
+enum status router_find(const struct router *r, struct request *rq, char *ret_allow,
+                        struct fault *f) MUST_USE;
 
 /* The value of {name} in the request's path, or NULL. */
 const char *request_path_value(const struct request *rq, const char *name);

@@ -1,6 +1,6 @@
 /*
- * One request: dialect and route -> credential -> plan limit -> scope -> command -> operation -> envelope.
- * Every failure ends in the dialect's own form.
+ * One request: dialect and route -> credential -> plan limit -> scope -> command -> operation ->
+ * envelope. Every failure ends in the dialect's own form.
  */
 #include <stdio.h>
 #include <string.h>
@@ -82,7 +82,8 @@ static bool is_precheck(const struct request *rq)
     return v && *v == '1';
 }
 
-/* nginx asks before it reads an upload's body. In doubt the answer is yes: the handler will say it properly. */
+/* nginx asks before it reads an upload's body. In doubt the answer is yes: the handler will say it
+ * properly. */
 static void serve_precheck(struct request *rq, struct response *rs)
 {
     struct fault f = FAULT_INIT;

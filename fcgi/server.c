@@ -1,7 +1,8 @@
 /*
- * Threads, libfcgi and the way from one to the other. A thread waits in its own epoll set for the socket or the
- * stop signal and accepts only when there is something to accept, so that stopping needs no signals: libfcgi's reads
- * do not survive them (no EINTR retry). Without fastcgi_keep_conn a connection is one request.
+ * Threads, libfcgi and the way from one to the other. A thread waits in its own epoll set for the socket
+ * or the stop signal and accepts only when there is something to accept, so that stopping needs no
+ * signals: libfcgi's reads do not survive them (no EINTR retry). Without fastcgi_keep_conn a connection
+ * is one request.
  */
 #include "fcgi/server.h"
 
@@ -74,8 +75,8 @@ static void serve_one(struct worker *w, FCGX_Request *fcgi, struct buffer *heade
     response_send(&rq, &rs);
     request_db_release(&rq);
     metrics_request(w->ctx->metrics,
-                    rq.route ? router_index(w->ctx->router, rq.route) : router_count(w->ctx->router), rs.status,
-                    clock_wall_us() - begun);
+                    rq.route ? router_index(w->ctx->router, rq.route) : router_count(w->ctx->router),
+                    rs.status, clock_wall_us() - begun);
     *headers = rs.headers; /* the memory is kept for the next request */
     *body = rs.body;
     buffer_clear(headers);

@@ -4,7 +4,8 @@
 
 #include "fcgi/context.h"
 
-/* Serves on `listen_fd` with nthreads threads; returns after stop_fd became readable and all requests were finished. */
+/* Serves on `listen_fd` with nthreads threads; returns after stop_fd became readable and all requests
+ * were finished. */
 int server_run(struct context *ctx, int listen_fd, int stop_fd, int nthreads);
 
 /* One request from its parsed parameters to its answer. */

@@ -1,6 +1,7 @@
 /*
  * /healthz (the process lives), /readyz (database, migrations current, media writable), /metrics,
- * /.well-known/api-catalog (RFC 9727), /media/... (signed), <mount>/api/openapi.json. Errors here are RFC 9457.
+ * /.well-known/api-catalog (RFC 9727), /media/... (signed), <mount>/api/openapi.json. Errors here are
+ * RFC 9457.
  */
 #include "fcgi/site.h"
 
@@ -36,7 +37,8 @@ static enum status serve_ready(struct request *rq, struct response *rs, struct f
     if ((st = migrate_check(db_connection(rq->db), rq->ctx->sql_dir, &current, f)) != ST_OK)
         return st;
     if (!current)
-        return fault_set(f, ST_UNAVAILABLE, NULL, "the database schema is not current: run fovea migrate");
+        return fault_set(f, ST_UNAVAILABLE, NULL,
+                         "the database schema is not current: run fovea migrate");
     if (access(config_text("media_dir"), W_OK) != 0)
         return fault_set(f, ST_UNAVAILABLE, NULL, "the media folder is not writable");
     buffer_text(&rs->body, "{\"status\":\"ready\"}\n");
@@ -57,8 +59,10 @@ static enum status serve_catalog(struct request *rq, struct response *rs, struct
     rs->content_type = "application/linkset+json";
     buffer_text(&rs->body, "{\"linkset\":[");
     for (size_t i = 0; i < rq->ctx->ndialects; i++)
-        buffer_printf(&rs->body, "%s{\"anchor\":\"%s/%s%s\",\"service-desc\":[{\"href\":\"%s/%s/api/openapi.json\","
-                      "\"type\":\"application/json\"}]}", i ? "," : "", rq->base_url, rq->ctx->dialects[i]->name,
+        buffer_printf(&rs->body,
+                      "%s{\"anchor\":\"%s/%s%s\",\"service-desc\":[{\"href\":\"%s/%s/api/openapi.json\","
+                      "\"type\":\"application/json\"}]}",
+                      i ? "," : "", rq->base_url, rq->ctx->dialects[i]->name,
                       rq->ctx->dialects[i]->prefix, rq->base_url, rq->ctx->dialects[i]->name);
     buffer_text(&rs->body, "]}\n");
     return ST_OK;
@@ -102,9 +106,12 @@ static void problem(struct response *rs, enum status st, const struct fault *f)
         int code;
         const char *title;
     } problems[ST__COUNT] = {
-        [ST_INVALID] = { 400, "Bad Request" },        [ST_FORBIDDEN] = { 403, "Forbidden" },
-        [ST_NOT_FOUND] = { 404, "Not Found" },        [ST_NO_METHOD] = { 405, "Method Not Allowed" },
-        [ST_TOO_LARGE] = { 413, "Content Too Large" }, [ST_UNSUPPORTED] = { 415, "Unsupported Media Type" },
+        [ST_INVALID] = { 400, "Bad Request" },
+        [ST_FORBIDDEN] = { 403, "Forbidden" },
+        [ST_NOT_FOUND] = { 404, "Not Found" },
+        [ST_NO_METHOD] = { 405, "Method Not Allowed" },
+        [ST_TOO_LARGE] = { 413, "Content Too Large" },
+        [ST_UNSUPPORTED] = { 415, "Unsupported Media Type" },
         [ST_UNAVAILABLE] = { 503, "Service Unavailable" },
     };
     const int code = problems[st].code ? problems[st].code : 500;

@@ -35,7 +35,8 @@ void upload_free(struct upload *u)
 
 static enum status too_large(const struct receiver *r, struct fault *f)
 {
-    return fault_set(f, ST_TOO_LARGE, r->part, "the file is larger than %" PRId64 " bytes", r->max_bytes);
+    return fault_set(f, ST_TOO_LARGE, r->part, "the file is larger than %" PRId64 " bytes",
+                     r->max_bytes);
 }
 
 static enum status file_begin(void *arg, const struct multipart_part *part, struct fault *f)
@@ -43,8 +44,8 @@ static enum status file_begin(void *arg, const struct multipart_part *part, stru
     struct receiver *r = arg;
 
     if (strcmp(part->name, r->part) != 0)
-        return fault_set(f, ST_INVALID, text_intern(r->part), "a file was sent as '%.60s'; send it as '%s'", part->name,
-                         r->part);
+        return fault_set(f, ST_INVALID, text_intern(r->part),
+                         "a file was sent as '%.60s'; send it as '%s'", part->name, r->part);
     if (r->up->has_file)
         return fault_set(f, ST_INVALID, r->part, "only one file can be sent");
     r->up->has_file = true;

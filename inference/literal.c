@@ -197,11 +197,11 @@ static enum status read_word(struct reader *r, struct literal **ret)
         const char *word;
         struct literal value;
     } words[] = {
-        {"None",   { .kind = LITERAL_NONE }                   },
-        { "True",  { .kind = LITERAL_BOOL, .boolean = true }  },
+        { "None", { .kind = LITERAL_NONE } },
+        { "True", { .kind = LITERAL_BOOL, .boolean = true } },
         { "False", { .kind = LITERAL_BOOL, .boolean = false } },
-        { "inf",   { .kind = LITERAL_FLOAT, .real = INFINITY }},
-        { "nan",   { .kind = LITERAL_FLOAT, .real = NAN }     },
+        { "inf", { .kind = LITERAL_FLOAT, .real = INFINITY } },
+        { "nan", { .kind = LITERAL_FLOAT, .real = NAN } },
     };
     const char *s = r->p;
     struct literal *l = NULL;

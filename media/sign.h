@@ -1,9 +1,9 @@
 /*
- * Signed URLs: /media/<purpose>/<id>/<name>?exp=<seconds>&k=<secret number>&sig=<base64url, 43 characters>.
- * sig = HMAC-SHA256 over length-prefixed fields: method class, purpose, id, tenant, name, expiry. GET and HEAD are
- * the class "read", PUT is "write". Secrets rotate: a file of `number hex64` lines, newest first signs, all verify.
- * Refused alike (ST_FORBIDDEN, one sentence): expired, tampered, other method class, unknown secret, malformed,
- * repeated or unknown parameters.
+ * Signed URLs: /media/<purpose>/<id>/<name>?exp=<seconds>&k=<secret number>&sig=<base64url, 43
+ * characters>. sig = HMAC-SHA256 over length-prefixed fields: method class, purpose, id, tenant, name,
+ * expiry. GET and HEAD are the class "read", PUT is "write". Secrets rotate: a file of `number hex64`
+ * lines, newest first signs, all verify. Refused alike (ST_FORBIDDEN, one sentence): expired, tampered,
+ * other method class, unknown secret, malformed, repeated or unknown parameters.
  */
 #ifndef MEDIA_SIGN_H
 #define MEDIA_SIGN_H
@@ -18,7 +18,8 @@ struct signer;
 /* Reads the secrets; makes the file (0600) with one random secret when it is absent. */
 enum status signer_open(const char *path, struct signer **ret, struct fault *f) MUST_USE;
 void signer_close(struct signer *s);
-/* Adds a new newest secret and drops those older than keep_s (the longest TTL); the file is replaced atomically. */
+/* Adds a new newest secret and drops those older than keep_s (the longest TTL); the file is replaced
+ * atomically. */
 enum status signer_rotate(const char *path, int64_t keep_s, struct fault *f) MUST_USE;
 /* Re-reads the file when it changed; cheap; thread-safe. */
 void signer_refresh(struct signer *s);
@@ -37,7 +38,8 @@ struct signed_link {
 /* Appends "/media/..." (no scheme or host). */
 void sign_link(const struct signer *s, const struct signed_link *link, struct buffer *out);
 
-/* The fields of a request path and query, syntax and expiry checked, signature not yet. Strings go to the caller's arrays. */
+/* The fields of a request path and query, syntax and expiry checked, signature not yet. Strings go to
+ * the caller's arrays. */
 struct signed_request {
     char purpose[17];
     int64_t id;

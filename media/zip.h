@@ -40,8 +40,8 @@ enum status zip_entry_bytes(struct zip_writer *z, const struct zip_entry *e, con
 
 /* `size` bytes of an open file from `offset` on. ret_digest (may be NULL): SHA-256 of what was read.
  * ST_INTERNAL: the file is shorter. The position of fd does not matter and does not change. */
-enum status zip_entry_file(struct zip_writer *z, const struct zip_entry *e, int fd, int64_t offset, int64_t size,
-                           struct digest *ret_digest, struct fault *f) MUST_USE;
+enum status zip_entry_file(struct zip_writer *z, const struct zip_entry *e, int fd, int64_t offset,
+                           int64_t size, struct digest *ret_digest, struct fault *f) MUST_USE;
 
 /* Writes the directory at the end. Without it there is no archive. */
 enum status zip_finish(struct zip_writer *z, struct fault *f) MUST_USE;

@@ -5,11 +5,9 @@
 enum { HOUR_S = 3600, DAY_S = 24 * HOUR_S };
 
 const struct job_kind job_kinds[] = {
-    {"purge_trash",         HOUR_S,     purge_trash_run       },
-    { "sweep_blobs",        6 * HOUR_S, sweep_blobs_run       },
-    { "sweep_spool",        HOUR_S,     sweep_spool_run       },
-    { "expire_idempotency", HOUR_S,     expire_idempotency_run},
-    { "forget_jobs",        DAY_S,      forget_jobs_run       },
+    { "purge_trash", HOUR_S, purge_trash_run }, { "sweep_blobs", 6 * HOUR_S, sweep_blobs_run },
+    { "sweep_spool", HOUR_S, sweep_spool_run }, { "expire_idempotency", HOUR_S, expire_idempotency_run },
+    { "forget_jobs", DAY_S, forget_jobs_run },
 };
 
 const size_t njob_kinds = sizeof job_kinds / sizeof *job_kinds;

@@ -160,12 +160,9 @@ struct command_line {
 static int read_line(int argc, char **argv, struct command_line *ret)
 {
     static const struct option options[] = {
-        {"config",   required_argument, NULL, 'c'},
-        { "set",     required_argument, NULL, 's'},
-        { "once",    no_argument,       NULL, 'o'},
-        { "help",    no_argument,       NULL, 'h'},
-        { "version", no_argument,       NULL, 'v'},
-        { NULL,      0,                 NULL, 0  },
+        { "config", required_argument, NULL, 'c' }, { "set", required_argument, NULL, 's' },
+        { "once", no_argument, NULL, 'o' },         { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'v' },      { NULL, 0, NULL, 0 },
     };
     size_t n = 0;
     int code;

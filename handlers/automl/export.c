@@ -1,10 +1,11 @@
 /*
  * GET /projects/{project_id}/export: the project as a ZIP archive, streamed.
  *
- * The list of entries is read in one snapshot into two unlinked files of the store's temporary folder (an index and
- * the texts), so that neither memory nor a database transaction grows with the project; then the archive is written
- * from them and from the published files, at the client's pace. manifest.json comes last, when all sizes and hashes
- * are known. A file that is missing on disk is listed in `missing`. A client that leaves ends the export.
+ * The list of entries is read in one snapshot into two unlinked files of the store's temporary folder
+ * (an index and the texts), so that neither memory nor a database transaction grows with the project;
+ * then the archive is written from them and from the published files, at the client's pace.
+ * manifest.json comes last, when all sizes and hashes are known. A file that is missing on disk is
+ * listed in `missing`. A client that leaves ends the export.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,16 +28,17 @@
 struct line {
     char path[512];
     bool is_file;
-    struct digest digest;       /* is_file */
-    int64_t offset, size;       /* offset: of a text in the file of texts */
+    struct digest digest; /* is_file */
+    int64_t offset, size; /* offset: of a text in the file of texts */
 };
 
-struct export {
+struct export
+{
     struct request *rq;
     struct response *rs;
     FILE *index, *texts, *manifest; /* manifest: the members of `files` */
     struct buffer missing;
-    char *head, *slug;              /* the manifest without its lists; name of the archive */
+    char *head, *slug; /* the manifest without its lists; name of the archive */
     struct zip_writer *zip;
     bool comma;
 };
@@ -116,7 +118,8 @@ static enum status read_entries(struct export *e, const struct sentence *s, stru
 
     for (size_t i = 0; i < s->n; i++)
         values[i] = s->params[i].text;
-    if (!conn || !PQsendQueryParams(conn, s->sql, (int)s->n, NULL, values, NULL, NULL, 0) || !PQsetSingleRowMode(conn))
+    if (!conn || !PQsendQueryParams(conn, s->sql, (int)s->n, NULL, values, NULL, NULL, 0) ||
+        !PQsetSingleRowMode(conn))
         return fault_set(f, ST_UNAVAILABLE, NULL, "the database is not available, try again");
     return read_rows(e, conn, f);
 }
@@ -141,14 +144,17 @@ static enum status read_manifest(struct export *e, const struct sentence *s, str
 static enum status collect(struct export *e, struct fault *f)
 {
     const struct asker asker = { e->rq->base_url, true };
-    const struct shape manifest = { "automl", "export_manifest" }, entries = { "automl", "export_entry" };
+    const struct shape manifest = { "automl", "export_manifest" },
+                       entries = { "automl", "export_entry" };
     const struct operation *op = e->rq->route->op;
     struct sentence head, list;
     struct fault ignored;
     enum status st;
 
-    if ((st = operation_read(op, &e->rq->who, &asker, &manifest, e->rq->command, NULL, e->rq->arena, &head, f)) != ST_OK ||
-        (st = operation_read(op, &e->rq->who, &asker, &entries, e->rq->command, NULL, e->rq->arena, &list, f)) != ST_OK ||
+    if ((st = operation_read(op, &e->rq->who, &asker, &manifest, e->rq->command, NULL, e->rq->arena,
+                             &head, f)) != ST_OK ||
+        (st = operation_read(op, &e->rq->who, &asker, &entries, e->rq->command, NULL, e->rq->arena,
+                             &list, f)) != ST_OK ||
         (st = db_command(e->rq->db, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", f)) != ST_OK)
         return st;
     if ((st = read_manifest(e, &head, f)) == ST_OK)
@@ -162,7 +168,9 @@ static enum status to_client(void *arg, const void *p, size_t n, struct fault *f
 {
     struct export *e = arg;
 
-    return response_stream(e->rq, e->rs, p, n) ? ST_OK : fault_set(f, ST_UNAVAILABLE, NULL, "the client has gone");
+    return response_stream(e->rq, e->rs, p, n)
+               ? ST_OK
+               : fault_set(f, ST_UNAVAILABLE, NULL, "the client has gone");
 }
 
 static void list_file(struct export *e, const struct line *l, const struct digest *d)
@@ -204,7 +212,8 @@ static enum status write_line(struct export *e, const struct line *l, struct fau
     return st;
 }
 
-/* {"format_version":1, ... ,"files":[...],"missing":[...]}: assembled in the file of texts, then one entry. */
+/* {"format_version":1, ... ,"files":[...],"missing":[...]}: assembled in the file of texts, then one
+ * entry. */
 static enum status write_manifest(struct export *e, struct fault *f)
 {
     const struct zip_entry entry = { "manifest.json", clock_wall_us() / 1000000, true };

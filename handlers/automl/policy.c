@@ -28,8 +28,8 @@ enum status automl_ref(const char *text, struct arena *a, struct ref *ret)
     return ST_OK;
 }
 
-static enum status number(const struct request *rq, const char *name, int64_t least, int64_t most, int64_t *value,
-                          struct fault *f)
+static enum status number(const struct request *rq, const char *name, int64_t least, int64_t most,
+                          int64_t *value, struct fault *f)
 {
     const char *text = request_query(rq, name);
 
@@ -38,11 +38,13 @@ static enum status number(const struct request *rq, const char *name, int64_t le
     if (!text_i64(text, strlen(text), value))
         return fault_set(f, ST_INVALID, text_intern(name), "must be an integer");
     if (*value < least || *value > most)
-        return fault_set(f, ST_INVALID, text_intern(name), "must be between %" PRId64 " and %" PRId64, least, most);
+        return fault_set(f, ST_INVALID, text_intern(name), "must be between %" PRId64 " and %" PRId64,
+                         least, most);
     return ST_OK;
 }
 
-enum status automl_page(const struct request *rq, const struct page_rule *rule, struct page *ret, struct fault *f)
+enum status automl_page(const struct request *rq, const struct page_rule *rule, struct page *ret,
+                        struct fault *f)
 {
     const char *cursor = request_query(rq, "cursor");
     enum status st;
@@ -61,9 +63,9 @@ enum status automl_page(const struct request *rq, const struct page_rule *rule, 
 }
 
 static const int http[ST__COUNT] = {
-    [ST_INVALID] = 422,   [ST_UNAUTHENTICATED] = 401, [ST_FORBIDDEN] = 403,   [ST_NOT_FOUND] = 404,
-    [ST_NO_METHOD] = 405, [ST_CONFLICT] = 409,        [ST_TOO_LARGE] = 413,   [ST_UNSUPPORTED] = 415,
-    [ST_RATE_LIMITED] = 429, [ST_UNAVAILABLE] = 503,  [ST_INTERNAL] = 500,
+    [ST_INVALID] = 422,      [ST_UNAUTHENTICATED] = 401, [ST_FORBIDDEN] = 403, [ST_NOT_FOUND] = 404,
+    [ST_NO_METHOD] = 405,    [ST_CONFLICT] = 409,        [ST_TOO_LARGE] = 413, [ST_UNSUPPORTED] = 415,
+    [ST_RATE_LIMITED] = 429, [ST_UNAVAILABLE] = 503,     [ST_INTERNAL] = 500,
 };
 
 /* The words that readers of such errors know. */

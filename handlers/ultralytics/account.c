@@ -14,7 +14,8 @@
 enum { KEY_BYTES = 20, DISPLAY_CHARS = 11 };
 
 /* What a key may do when its maker did not say: all but administration. */
-static const char *const standard_scopes[] = { "training", "models", "datasets", "read", "write", "predict" };
+static const char *const standard_scopes[] = { "training", "models", "datasets",
+                                               "read",     "write",  "predict" };
 
 static const char *json_text(struct arena *a, const char *s)
 {
@@ -45,7 +46,8 @@ enum status ultralytics_api_key_create(struct request *rq, struct response *rs, 
     field_mark(cmd, FIELD(api_key_create, hash));
     field_mark(cmd, FIELD(api_key_create, display));
     if (!field_given(cmd, FIELD(api_key_create, scopes))) {
-        cmd->scopes = (struct texts){ standard_scopes, sizeof standard_scopes / sizeof *standard_scopes };
+        cmd->scopes =
+            (struct texts){ standard_scopes, sizeof standard_scopes / sizeof *standard_scopes };
         field_mark(cmd, FIELD(api_key_create, scopes));
     }
     request_extra(rq, "key", json_text(rq->arena, key));

@@ -17,7 +17,8 @@ enum status ultralytics_credential(const struct request *rq, struct slice *ret, 
     return auth_header_key(rq, schemes, ret, f);
 }
 
-/* 24 hex digits: 8 of creation seconds, 16 of the row's id. Anything else names nothing: the answer is 404. */
+/* 24 hex digits: 8 of creation seconds, 16 of the row's id. Anything else names nothing: the answer is
+ * 404. */
 enum status ultralytics_ref(const char *text, struct arena *a, struct ref *ret)
 {
     uint8_t b[12];
@@ -37,16 +38,16 @@ enum status ultralytics_ref(const char *text, struct arena *a, struct ref *ret)
     return ST_OK;
 }
 
-static enum status number(const struct request *rq, const char *name, int64_t least, int64_t most, int64_t *value,
-                          struct fault *f)
+static enum status number(const struct request *rq, const char *name, int64_t least, int64_t most,
+                          int64_t *value, struct fault *f)
 {
     const char *text = request_query(rq, name);
 
     if (!text || !*text)
         return ST_OK;
     if (!text_i64(text, strlen(text), value) || *value < least || *value > most)
-        return fault_set(f, ST_INVALID, text_intern(name), "must be an integer between %" PRId64 " and %" PRId64, least,
-                         most);
+        return fault_set(f, ST_INVALID, text_intern(name),
+                         "must be an integer between %" PRId64 " and %" PRId64, least, most);
     return ST_OK;
 }
 
@@ -75,15 +76,16 @@ static const struct {
     int http;
     const char *code;
 } spelling[ST__COUNT] = {
-    [ST_INVALID] = { 400, "VALIDATION_ERROR" },      [ST_UNAUTHENTICATED] = { 401, "UNAUTHORIZED" },
-    [ST_FORBIDDEN] = { 403, "FORBIDDEN" },           [ST_NOT_FOUND] = { 404, "NOT_FOUND" },
-    [ST_NO_METHOD] = { 405, "VALIDATION_ERROR" },    [ST_CONFLICT] = { 409, "VALIDATION_ERROR" },
-    [ST_TOO_LARGE] = { 413, "VALIDATION_ERROR" },    [ST_UNSUPPORTED] = { 415, "VALIDATION_ERROR" },
-    [ST_RATE_LIMITED] = { 429, "RATE_LIMITED" },     [ST_UNAVAILABLE] = { 503, "INTERNAL_ERROR" },
+    [ST_INVALID] = { 400, "VALIDATION_ERROR" },   [ST_UNAUTHENTICATED] = { 401, "UNAUTHORIZED" },
+    [ST_FORBIDDEN] = { 403, "FORBIDDEN" },        [ST_NOT_FOUND] = { 404, "NOT_FOUND" },
+    [ST_NO_METHOD] = { 405, "VALIDATION_ERROR" }, [ST_CONFLICT] = { 409, "VALIDATION_ERROR" },
+    [ST_TOO_LARGE] = { 413, "VALIDATION_ERROR" }, [ST_UNSUPPORTED] = { 415, "VALIDATION_ERROR" },
+    [ST_RATE_LIMITED] = { 429, "RATE_LIMITED" },  [ST_UNAVAILABLE] = { 503, "INTERNAL_ERROR" },
     [ST_INTERNAL] = { 500, "INTERNAL_ERROR" },
 };
 
-static void write_details(const struct request *rq, const char *key, const struct fault *f, struct buffer *out)
+static void write_details(const struct request *rq, const char *key, const struct fault *f,
+                          struct buffer *out)
 {
     buffer_text(out, ",\"details\":{\"requestId\":");
     json_write_string(out, rq->id, strlen(rq->id));
@@ -104,7 +106,8 @@ static void write_details(const struct request *rq, const char *key, const struc
     buffer_char(out, '}');
 }
 
-void ultralytics_fault(const struct request *rq, struct response *rs, enum status st, const struct fault *f)
+void ultralytics_fault(const struct request *rq, struct response *rs, enum status st,
+                       const struct fault *f)
 {
     enum key_place place;
     const char *key = dialect_key(rq, f->field, &place);
@@ -119,7 +122,8 @@ void ultralytics_fault(const struct request *rq, struct response *rs, enum statu
         json_write_string(out, message.p, message.n);
         buffer_printf(out, ",\"code\":\"%s\"", spelling[st].code);
     } else {
-        buffer_printf(out, "{\"success\":false,\"error\":{\"code\":\"%s\",\"message\":", spelling[st].code);
+        buffer_printf(out,
+                      "{\"success\":false,\"error\":{\"code\":\"%s\",\"message\":", spelling[st].code);
         json_write_string(out, message.p, message.n);
         write_details(rq, key, f, out);
         buffer_char(out, '}');

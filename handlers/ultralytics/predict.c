@@ -1,6 +1,7 @@
 /*
- * POST /api/models/{modelId}/predict: a picture in (file part, base64, data URL or URL), detections out. The answer
- * holds the seed's `predictions` (class is a name) and the later `images` (class is a number) side by side.
+ * POST /api/models/{modelId}/predict: a picture in (file part, base64, data URL or URL), detections out.
+ * The answer holds the seed's `predictions` (class is a name) and the later `images` (class is a number)
+ * side by side.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -58,21 +59,27 @@ static enum status from_base64(const char *s, struct buffer *out, struct fault *
 static enum status from_url(const char *url, struct buffer *out, struct fault *f)
 {
     const struct outbound_request get = {
-        .method = "GET", .url = url, .max_bytes = config_i64("predict.max_bytes"), .connect_timeout_ms = 3000,
-        .total_timeout_ms = 10000, .redirects = 3,
+        .method = "GET",
+        .url = url,
+        .max_bytes = config_i64("predict.max_bytes"),
+        .connect_timeout_ms = 3000,
+        .total_timeout_ms = 10000,
+        .redirects = 3,
     };
     int code = 0;
     enum status st = outbound_fetch(&get, config_text("outbound.allow"), &code, out, f);
 
     if (st != ST_OK) {
         f->field = "source";
-        return st == ST_UNAVAILABLE ? fault_set(f, ST_INVALID, "source", "the address did not answer") : st;
+        return st == ST_UNAVAILABLE ? fault_set(f, ST_INVALID, "source", "the address did not answer")
+                                    : st;
     }
     return code == 200 ? ST_OK : fault_set(f, ST_INVALID, "source", "the address answered %d", code);
 }
 
 /* The request's picture, as bytes in up->bytes. */
-static enum status receive(struct request *rq, struct predict_input *in, struct upload *up, struct fault *f)
+static enum status receive(struct request *rq, struct predict_input *in, struct upload *up,
+                           struct fault *f)
 {
     const int64_t most = config_i64("predict.max_bytes");
     struct slice body;
@@ -83,9 +90,11 @@ static enum status receive(struct request *rq, struct predict_input *in, struct 
     } else {
         up->bytes.max = (size_t)most;
         if (!rq->content_type || strncasecmp(rq->content_type, "application/json", 16) != 0)
-            return fault_set(f, ST_UNSUPPORTED, NULL, "send multipart/form-data with a file, or application/json");
+            return fault_set(f, ST_UNSUPPORTED, NULL,
+                             "send multipart/form-data with a file, or application/json");
         if ((st = request_body(rq, (size_t)most * 3 / 2, &body, f)) == ST_OK &&
-            (st = json_parse(body.p, body.n, &rq->body, f)) == ST_OK && !json_object_is_type(rq->body, json_type_object))
+            (st = json_parse(body.p, body.n, &rq->body, f)) == ST_OK &&
+            !json_object_is_type(rq->body, json_type_object))
             st = fault_set(f, ST_INVALID, NULL, "the body must be a JSON object");
     }
     if (st != ST_OK || (st = decode_fields(rq, predict_keys, sizeof predict_keys / sizeof *predict_keys,
@@ -96,7 +105,8 @@ static enum status receive(struct request *rq, struct predict_input *in, struct 
     if (!field_given(in, FIELD(predict_input, source)))
         return fault_set(f, ST_INVALID, "file", "is required, or source");
     return strncmp(in->source, "http://", 7) && strncmp(in->source, "https://", 8)
-               ? from_base64(in->source, &up->bytes, f) : from_url(in->source, &up->bytes, f);
+               ? from_base64(in->source, &up->bytes, f)
+               : from_url(in->source, &up->bytes, f);
 }
 
 /* The model's weights, when the caller may see it and this build can run it. */
@@ -109,7 +119,8 @@ static enum status find_weights(struct request *rq, struct digest *ret, struct f
     enum status st = decode_command(rq, f);
 
     if (st != ST_OK ||
-        (st = operation_read(rq->route->op, &rq->who, &asker, &none, rq->command, NULL, rq->arena, &s, f)) != ST_OK ||
+        (st = operation_read(rq->route->op, &rq->who, &asker, &none, rq->command, NULL, rq->arena, &s,
+                             f)) != ST_OK ||
         (st = db_read(rq->db, s.sql, s.params, s.n, &r, f)) != ST_OK)
         return st;
     if (PQntuples(r) == 0)
@@ -118,7 +129,8 @@ static enum status find_weights(struct request *rq, struct digest *ret, struct f
         st = fault_set(f, ST_INVALID, NULL, "the model has no weights");
     else if (!row_bool(r, 0, PQfnumber(r, "runnable")))
         st = fault_set(f, ST_INVALID, NULL, "the model cannot be run here: %s",
-                       row_text(r, 0, PQfnumber(r, "why_not")) ? row_text(r, 0, PQfnumber(r, "why_not")) : "");
+                       row_text(r, 0, PQfnumber(r, "why_not")) ? row_text(r, 0, PQfnumber(r, "why_not"))
+                                                               : "");
     PQclear(r);
     return st;
 }
@@ -167,7 +179,8 @@ static const char *label_name(const struct answer *a, int label)
 }
 
 /* One prediction: class is the name (seed) or the number with the name beside it (later generations). */
-static void write_detection(const struct answer *a, const struct detection *d, bool numbered, struct buffer *out)
+static void write_detection(const struct answer *a, const struct detection *d, bool numbered,
+                            struct buffer *out)
 {
     const char *name = label_name(a, d->label);
 
@@ -200,12 +213,15 @@ static void write_answer(const struct answer *a, const char *model, double decod
 {
     buffer_text(out, "{\"success\":true,\"predictions\":");
     write_detections(a, false, out);
-    buffer_printf(out, ",\"image\":{\"width\":%d,\"height\":%d},\"images\":[{\"shape\":[%d,%d],\"speed\":{"
-                  "\"decode\":%.2f,\"preprocess\":%.2f,\"inference\":%.2f,\"postprocess\":%.2f},\"results\":",
-                  a->width, a->height, a->height, a->width, decode_ms, a->p->preprocess_ms, a->p->inference_ms,
-                  a->p->postprocess_ms);
+    buffer_printf(
+        out,
+        ",\"image\":{\"width\":%d,\"height\":%d},\"images\":[{\"shape\":[%d,%d],\"speed\":{"
+        "\"decode\":%.2f,\"preprocess\":%.2f,\"inference\":%.2f,\"postprocess\":%.2f},\"results\":",
+        a->width, a->height, a->height, a->width, decode_ms, a->p->preprocess_ms, a->p->inference_ms,
+        a->p->postprocess_ms);
     write_detections(a, true, out);
-    buffer_printf(out, "}],\"metadata\":{\"imageCount\":1,\"functionTimeCall\":%.4f,\"model\":", total_ms / 1e3);
+    buffer_printf(
+        out, "}],\"metadata\":{\"imageCount\":1,\"functionTimeCall\":%.4f,\"model\":", total_ms / 1e3);
     json_write_string(out, model, strlen(model));
     buffer_printf(out, ",\"task\":\"%s\",\"version\":{\"fovea\":\"" FOVEA_VERSION "\"}}}",
                   model_task_name(a->card->task));
@@ -231,11 +247,16 @@ static enum status run(struct request *rq, const struct digest *weights, const s
     st = serving_run(serving, model, im->rgb, im->width, im->height, &options, &p, f);
     if (st == ST_OK) {
         const struct answer a = {
-            &p, detector_card(served_detector(model)), im->width, im->height,
-            field_given(in, FIELD(predict_input, decimals)) ? (int)in->decimals : 5, in->normalize,
+            &p,
+            detector_card(served_detector(model)),
+            im->width,
+            im->height,
+            field_given(in, FIELD(predict_input, decimals)) ? (int)in->decimals : 5,
+            in->normalize,
         };
 
-        write_answer(&a, rq->segments[2], decode_ms, (double)(clock_wall_us() - begun_us) / 1e3, &rs->body);
+        write_answer(&a, rq->segments[2], decode_ms, (double)(clock_wall_us() - begun_us) / 1e3,
+                     &rs->body);
         metrics_add(rq->ctx->metrics, METRIC_PREDICTIONS, 1);
         metrics_add(rq->ctx->metrics, METRIC_PREDICT_US, (int64_t)(p.inference_ms * 1e3));
     }

@@ -1,6 +1,6 @@
 /*
- * The Ultralytics Platform API as tables. Answers are the seed's envelope with the later generations' top-level twins
- * beside it (they do not collide), so that every known client finds what it reads.
+ * The Ultralytics Platform API as tables. Answers are the seed's envelope with the later generations'
+ * top-level twins beside it (they do not collide), so that every known client finds what it reads.
  */
 #include <string.h>
 
@@ -79,59 +79,71 @@ enum { READ_MODELS = SCOPE_READ | SCOPE_MODELS };
 const struct route ultralytics_routes[] = {
     /* projects */
     { "GET", "/projects", &op_project_list, KEYS(project_list_query), .shape = "project", .status = 200,
-      .envelope = "{\"success\":true,\"data\":$rows," PAGED ",\"projects\":$rows,\"total\":$total,\"region\":$region}",
+      .envelope = "{\"success\":true,\"data\":$rows," PAGED
+                  ",\"projects\":$rows,\"total\":$total,\"region\":$region}",
       .scopes = READ_MODELS, .page = { 20, 500 }, .summary = "List projects", .noun = "project" },
-    { "GET", "/projects/{projectId}", &op_project_get, KEYS(project_path), .shape = "project", .status = 200,
-      .envelope = "{\"success\":true,\"data\":$row,\"project\":$row,\"models\":$.models,\"isOwner\":$.isOwner}",
+    { "GET", "/projects/{projectId}", &op_project_get, KEYS(project_path), .shape = "project",
+      .status = 200,
+      .envelope =
+          "{\"success\":true,\"data\":$row,\"project\":$row,\"models\":$.models,\"isOwner\":$.isOwner}",
       .scopes = READ_MODELS, .summary = "Get one project", .noun = "project" },
     { "POST", "/projects", &op_project_create, KEYS(project_body), .shape = "project", .status = 201,
-      .envelope = "{\"success\":true,\"data\":$row,\"project\":$row,\"projectId\":$.id,\"_id\":$.id,\"id\":$.id,"
-                  "\"slug\":$.slug,\"region\":$region}",
+      .envelope =
+          "{\"success\":true,\"data\":$row,\"project\":$row,\"projectId\":$.id,\"_id\":$.id,\"id\":$.id,"
+          "\"slug\":$.slug,\"region\":$region}",
       .scopes = SCOPE_MODELS, .body = BODY_JSON, .summary = "Create a project", .noun = "project" },
     { "DELETE", "/projects/{projectId}", &op_project_trash, KEYS(project_path), .shape = "project_gone",
       .status = 200, .envelope = "{\"success\":true,\"data\":$row,\"cascadedModels\":$.cascadedModels}",
-      .scopes = SCOPE_MODELS, .summary = "Move a project and its models to the trash", .noun = "project_gone" },
+      .scopes = SCOPE_MODELS, .summary = "Move a project and its models to the trash",
+      .noun = "project_gone" },
 
     /* models */
     { "GET", "/models", &op_model_list, KEYS(model_list_query), .shape = "model", .status = 200,
-      .envelope = "{\"success\":true,\"data\":$rows," PAGED ",\"models\":$rows,\"total\":$total,\"region\":$region}",
+      .envelope = "{\"success\":true,\"data\":$rows," PAGED
+                  ",\"models\":$rows,\"total\":$total,\"region\":$region}",
       .scopes = READ_MODELS, .page = { 100, 500 }, .summary = "List models", .noun = "model" },
     { "GET", "/models/{modelId}", &op_model_get, KEYS(model_path), .shape = "model", .status = 200,
-      .envelope = "{\"success\":true,\"data\":$row,\"model\":$row,\"isOwner\":$.isOwner}", .scopes = READ_MODELS,
-      .summary = "Get one model", .noun = "model" },
+      .envelope = "{\"success\":true,\"data\":$row,\"model\":$row,\"isOwner\":$.isOwner}",
+      .scopes = READ_MODELS, .summary = "Get one model", .noun = "model" },
     { "POST", "/models", &op_model_create, KEYS(model_body), .shape = "model", .status = 201,
-      .envelope = "{\"success\":true,\"data\":$row,\"model\":$row,\"modelId\":$.id,\"_id\":$.id,\"id\":$.id,"
-                  "\"slug\":$.slug,\"region\":$region}",
+      .envelope =
+          "{\"success\":true,\"data\":$row,\"model\":$row,\"modelId\":$.id,\"_id\":$.id,\"id\":$.id,"
+          "\"slug\":$.slug,\"region\":$region}",
       .handler = ultralytics_model_upload, .scopes = SCOPE_MODELS, .body = BODY_OWN, .pool = POOL_SLOW,
       .upload = true, .summary = "Upload a model file (.onnx or .pt), or create a model without weights",
       .noun = "model" },
-    { "DELETE", "/models/{modelId}", &op_model_trash, KEYS(model_path), .shape = "model_gone", .status = 200,
-      .envelope = "{\"success\":true,\"data\":$row}", .scopes = SCOPE_MODELS, .summary = "Move a model to the trash",
-      .noun = "model_gone" },
-    { "GET", "/models/{modelId}/files", &op_model_files, KEYS(model_path), .shape = "model_file", .status = 200,
-      .envelope = "{\"success\":true,\"data\":$rows,\"files\":$rows}", .scopes = READ_MODELS, .page = { 100, 100 },
-      .summary = "Signed links to a model's files", .noun = "model_file" },
+    { "DELETE", "/models/{modelId}", &op_model_trash, KEYS(model_path), .shape = "model_gone",
+      .status = 200, .envelope = "{\"success\":true,\"data\":$row}", .scopes = SCOPE_MODELS,
+      .summary = "Move a model to the trash", .noun = "model_gone" },
+    { "GET", "/models/{modelId}/files", &op_model_files, KEYS(model_path), .shape = "model_file",
+      .status = 200, .envelope = "{\"success\":true,\"data\":$rows,\"files\":$rows}",
+      .scopes = READ_MODELS, .page = { 100, 100 }, .summary = "Signed links to a model's files",
+      .noun = "model_file" },
     { "POST", "/models/{modelId}/predict", &op_model_weights, KEYS(model_path), .status = 200,
-      .handler = ultralytics_predict, .scopes = READ_MODELS | SCOPE_PREDICT, .body = BODY_OWN, .pool = POOL_PREDICT,
-      .upload = true, .summary = "Run a model on a picture", .noun = "prediction" },
+      .handler = ultralytics_predict, .scopes = READ_MODELS | SCOPE_PREDICT, .body = BODY_OWN,
+      .pool = POOL_PREDICT, .upload = true, .summary = "Run a model on a picture",
+      .noun = "prediction" },
 
     /* uploads through a signed address */
-    { "POST", "/upload/signed-url", &op_upload_create, KEYS(upload_body), .shape = "upload", .status = 200,
-      .envelope = "{\"success\":true,\"data\":$row,$members}", .handler = ultralytics_upload_create,
-      .scopes = SCOPE_MODELS, .body = BODY_JSON, .secret = true,
+    { "POST", "/upload/signed-url", &op_upload_create, KEYS(upload_body), .shape = "upload",
+      .status = 200, .envelope = "{\"success\":true,\"data\":$row,$members}",
+      .handler = ultralytics_upload_create, .scopes = SCOPE_MODELS, .body = BODY_JSON, .secret = true,
       .summary = "Open an upload session for a model: an address to PUT the file to", .noun = "upload" },
-    { "POST", "/upload/complete", &op_upload_complete, KEYS(complete_body), .shape = "upload_file", .status = 200,
+    { "POST", "/upload/complete", &op_upload_complete, KEYS(complete_body), .shape = "upload_file",
+      .status = 200,
       .envelope = "{\"success\":true,\"data\":{\"file\":$row,\"modelId\":$.modelId},\"file\":$row,"
                   "\"modelId\":$.modelId}",
-      .handler = ultralytics_upload_complete, .scopes = SCOPE_MODELS, .body = BODY_JSON, .pool = POOL_SLOW,
-      .summary = "Attach the file that was sent to its model", .noun = "upload_file" },
+      .handler = ultralytics_upload_complete, .scopes = SCOPE_MODELS, .body = BODY_JSON,
+      .pool = POOL_SLOW, .summary = "Attach the file that was sent to its model",
+      .noun = "upload_file" },
 
     /* API keys */
     { "GET", "/api-keys", &op_api_key_list, .shape = "api_key", .status = 200,
       .envelope = "{\"success\":true,\"data\":$rows," PAGED ",\"keys\":$rows}", .scopes = SCOPE_ADMIN,
       .page = { 100, 500 }, .summary = "List API keys", .noun = "api_key" },
     { "POST", "/api-keys", &op_api_key_create, KEYS(api_key_body), .shape = "api_key", .status = 201,
-      .envelope = "{\"success\":true,\"data\":{$members,\"key\":$:key},\"key\":$:key,\"keyId\":$.id,\"id\":$.id}",
+      .envelope = "{\"success\":true,\"data\":{$members,\"key\":$:key},\"key\":$:key,\"keyId\":$.id,"
+                  "\"id\":$.id}",
       .handler = ultralytics_api_key_create, .scopes = SCOPE_ADMIN, .body = BODY_JSON, .secret = true,
       .summary = "Create an API key; the answer shows it once", .noun = "api_key" },
     { "DELETE", "/api-keys/{keyId}", &op_api_key_revoke, KEYS(api_key_path), .status = 200,
@@ -139,17 +151,19 @@ const struct route ultralytics_routes[] = {
       .handler = ultralytics_api_key_revoke, .scopes = SCOPE_ADMIN, .summary = "Revoke an API key" },
     { "DELETE", "/api-keys", &op_api_key_revoke, KEYS(api_key_query), .status = 200,
       .envelope = "{\"success\":true,\"data\":{\"id\":$:id,\"revoked\":true}}",
-      .handler = ultralytics_api_key_revoke, .scopes = SCOPE_ADMIN, .summary = "Revoke an API key named in the query" },
+      .handler = ultralytics_api_key_revoke, .scopes = SCOPE_ADMIN,
+      .summary = "Revoke an API key named in the query" },
 
     /* storage and activity */
     { "GET", "/storage", &op_storage_get, .shape = "storage", .status = 200,
-      .envelope = "{\"success\":true,\"data\":$row,$members,\"region\":$region}", .handler = ultralytics_storage,
-      .scopes = SCOPE_READ, .summary = "Storage used and allowed", .noun = "storage" },
+      .envelope = "{\"success\":true,\"data\":$row,$members,\"region\":$region}",
+      .handler = ultralytics_storage, .scopes = SCOPE_READ, .summary = "Storage used and allowed",
+      .noun = "storage" },
     { "GET", "/activity", &op_event_list, KEYS(event_query), .shape = "event", .status = 200,
       .envelope = "{\"success\":true,\"data\":$rows," PAGED ",\"events\":$rows,\"total\":$total,"
                   "\"unseenCount\":$:unseen}",
-      .handler = ultralytics_events, .scopes = SCOPE_READ, .page = { 20, 100 }, .summary = "List activity events",
-      .noun = "event" },
+      .handler = ultralytics_events, .scopes = SCOPE_READ, .page = { 20, 100 },
+      .summary = "List activity events", .noun = "event" },
     { "POST", "/activity/mark-seen", &op_events_mark_seen, KEYS(events_body), .status = 200,
       .envelope = "{\"success\":true,\"data\":{\"updated\":$total}}", .scopes = SCOPE_WRITE,
       .body = BODY_JSON_OPTIONAL, .summary = "Mark events as seen; all of them without a body" },

@@ -1,4 +1,5 @@
-/* The Ultralytics Platform API: tables and the few handlers that tables can't say. Spec: the REST API reference. */
+/* The Ultralytics Platform API: tables and the few handlers that tables can't say. Spec: the REST API
+ * reference. */
 #ifndef HANDLERS_ULTRALYTICS_H
 #define HANDLERS_ULTRALYTICS_H
 
@@ -12,7 +13,8 @@ enum status ultralytics_credential(const struct request *rq, struct slice *ret, 
 enum status ultralytics_page(const struct request *rq, const struct page_rule *rule, struct page *ret,
                              struct fault *f);
 enum status ultralytics_ref(const char *text, struct arena *a, struct ref *ret);
-void ultralytics_fault(const struct request *rq, struct response *rs, enum status st, const struct fault *f);
+void ultralytics_fault(const struct request *rq, struct response *rs, enum status st,
+                       const struct fault *f);
 void ultralytics_headers(const struct request *rq, struct response *rs);
 
 /* exceptions */

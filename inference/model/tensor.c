@@ -32,15 +32,11 @@ static const struct file_type {
     size_t size;
     enum carrier carrier;
 } file_types[] = {
-    {FILE_F32,   DTYPE_F32,  4, IN_FLOAT },
-    { FILE_U8,   DTYPE_U8,   1, IN_INT32 },
-    { FILE_I8,   DTYPE_I8,   1, IN_INT32 },
-    { FILE_I32,  DTYPE_I64,  4, IN_INT32 },
-    { FILE_I64,  DTYPE_I64,  8, IN_INT64 },
-    { FILE_BOOL, DTYPE_BOOL, 1, IN_INT32 },
-    { FILE_F16,  DTYPE_F32,  2, IN_INT32 },
-    { FILE_F64,  DTYPE_F32,  8, IN_DOUBLE},
-    { FILE_BF16, DTYPE_F32,  2, IN_INT32 },
+    { FILE_F32, DTYPE_F32, 4, IN_FLOAT },  { FILE_U8, DTYPE_U8, 1, IN_INT32 },
+    { FILE_I8, DTYPE_I8, 1, IN_INT32 },    { FILE_I32, DTYPE_I64, 4, IN_INT32 },
+    { FILE_I64, DTYPE_I64, 8, IN_INT64 },  { FILE_BOOL, DTYPE_BOOL, 1, IN_INT32 },
+    { FILE_F16, DTYPE_F32, 2, IN_INT32 },  { FILE_F64, DTYPE_F32, 8, IN_DOUBLE },
+    { FILE_BF16, DTYPE_F32, 2, IN_INT32 },
 };
 
 static const struct file_type *file_type(int32_t data_type)

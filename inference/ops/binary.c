@@ -97,7 +97,7 @@ static void apply(const struct pair *p, const struct value *a, const struct valu
     int64_t sa[LIMIT_TENSOR_RANK] = { 0 }, sb[LIMIT_TENSOR_RANK] = { 0 }, sy[LIMIT_TENSOR_RANK] = { 0 };
     const int last = y->rank - 1;
     struct walk w = {
-        .rank = last < 0 ? 0 : last, .noffsets = 3, .dims = y->dims, .strides = {sa, sb, sy}
+        .rank = last < 0 ? 0 : last, .noffsets = 3, .dims = y->dims, .strides = { sa, sb, sy }
     };
 
     if (value_elements(y) == 0)

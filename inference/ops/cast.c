@@ -67,14 +67,14 @@ static void reference(const struct call *c)
 }
 
 const struct op ops_cast[] = {
-    {.name = "Cast",
-     .since = 6,
-     .min_in = 1,
-     .max_in = 1,
-     .min_out = 1,
-     .max_out = 1,
-     .attributes = "i:to i:saturate",
-     .infer = infer,
-     .reference = reference },
-    { 0   },
+    { .name = "Cast",
+      .since = 6,
+      .min_in = 1,
+      .max_in = 1,
+      .min_out = 1,
+      .max_out = 1,
+      .attributes = "i:to i:saturate",
+      .infer = infer,
+      .reference = reference },
+    { 0 },
 };

@@ -47,15 +47,15 @@ static void reference(const struct call *c)
 }
 
 const struct op ops_concat[] = {
-    {.name = "Concat",
-     .since = 4,
-     .min_in = 1,
-     .max_in = OP_ANY,
-     .min_out = 1,
-     .max_out = 1,
-     .attributes = "i:axis",
-     .infer = infer,
-     .reference = reference,
-     .lower = lower_concat },
-    { 0     },
+    { .name = "Concat",
+      .since = 4,
+      .min_in = 1,
+      .max_in = OP_ANY,
+      .min_out = 1,
+      .max_out = 1,
+      .attributes = "i:axis",
+      .infer = infer,
+      .reference = reference,
+      .lower = lower_concat },
+    { 0 },
 };

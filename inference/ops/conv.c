@@ -116,16 +116,16 @@ static void reference(const struct call *c)
 }
 
 const struct op ops_conv[] = {
-    {.name = "Conv",
-     .since = 1,
-     .min_in = 2,
-     .max_in = 3, /* a fourth, the residual, only comes from a pass */
+    { .name = "Conv",
+      .since = 1,
+      .min_in = 2,
+      .max_in = 3, /* a fourth, the residual, only comes from a pass */
       .min_out = 1,
-     .max_out = 1,
-     .attributes = "s:auto_pad I:dilations i:group I:kernel_shape I:pads I:strides",
-     .infer = infer,
-     .reference = reference,
-     .lower = lower_conv,
-     .heavy = true },
-    { 0   },
+      .max_out = 1,
+      .attributes = "s:auto_pad I:dilations i:group I:kernel_shape I:pads I:strides",
+      .infer = infer,
+      .reference = reference,
+      .lower = lower_conv,
+      .heavy = true },
+    { 0 },
 };

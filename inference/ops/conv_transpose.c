@@ -105,15 +105,16 @@ static void reference(const struct call *c)
 }
 
 const struct op ops_conv_transpose[] = {
-    {.name = "ConvTranspose",
-     .since = 1,
-     .min_in = 2,
-     .max_in = 3,
-     .min_out = 1,
-     .max_out = 1,
-     .attributes = "s:auto_pad I:dilations i:group I:kernel_shape I:output_padding I:output_shape "
-                    "I:pads I:strides", .infer = infer,
-     .reference = reference,
-     .heavy = true },
-    { 0            },
+    { .name = "ConvTranspose",
+      .since = 1,
+      .min_in = 2,
+      .max_in = 3,
+      .min_out = 1,
+      .max_out = 1,
+      .attributes = "s:auto_pad I:dilations i:group I:kernel_shape I:output_padding I:output_shape "
+                    "I:pads I:strides",
+      .infer = infer,
+      .reference = reference,
+      .heavy = true },
+    { 0 },
 };

@@ -72,9 +72,7 @@ static void run_matmul(const struct call *c)
     struct matmul m = { 0 };
     const bool fits = matmul_read(c->in[0], c->in[1], &m);
     int64_t sa[LIMIT_TENSOR_RANK], sb[LIMIT_TENSOR_RANK];
-    struct walk w = {
-        .noffsets = 2, .strides = {sa, sb}
-    };
+    struct walk w = { .noffsets = 2, .strides = { sa, sb } };
     struct value ba = m.a, bb = m.b;
     float *y = value_f32(c->out[0]);
 
@@ -133,25 +131,25 @@ static void run_gemm(const struct call *c)
 }
 
 const struct op ops_gemm[] = {
-    {.name = "MatMul",
-     .since = 1,
-     .min_in = 2,
-     .max_in = 2,
-     .min_out = 1,
-     .max_out = 1,
-     .infer = infer_matmul,
-     .reference = run_matmul,
-     .lower = lower_matmul,
-     .heavy = true },
+    { .name = "MatMul",
+      .since = 1,
+      .min_in = 2,
+      .max_in = 2,
+      .min_out = 1,
+      .max_out = 1,
+      .infer = infer_matmul,
+      .reference = run_matmul,
+      .lower = lower_matmul,
+      .heavy = true },
     { .name = "Gemm",
-     .since = 7,
-     .min_in = 2,
-     .max_in = 3,
-     .min_out = 1,
-     .max_out = 1,
-     .attributes = "f:alpha f:beta i:transA i:transB",
-     .infer = infer_gemm,
-     .reference = run_gemm,
-     .heavy = true },
-    { 0    },
+      .since = 7,
+      .min_in = 2,
+      .max_in = 3,
+      .min_out = 1,
+      .max_out = 1,
+      .attributes = "f:alpha f:beta i:transA i:transB",
+      .infer = infer_gemm,
+      .reference = run_gemm,
+      .heavy = true },
+    { 0 },
 };

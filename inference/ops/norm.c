@@ -38,14 +38,14 @@ static void reference(const struct call *c)
 }
 
 const struct op ops_norm[] = {
-    {.name = "BatchNormalization",
-     .since = 7,
-     .min_in = 5,
-     .max_in = 5,
-     .min_out = 1,
-     .max_out = 5,
-     .attributes = "f:epsilon f:momentum i:training_mode",
-     .infer = infer,
-     .reference = reference },
-    { 0                 },
+    { .name = "BatchNormalization",
+      .since = 7,
+      .min_in = 5,
+      .max_in = 5,
+      .min_out = 1,
+      .max_out = 5,
+      .attributes = "f:epsilon f:momentum i:training_mode",
+      .infer = infer,
+      .reference = reference },
+    { 0 },
 };

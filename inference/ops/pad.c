@@ -115,14 +115,14 @@ static void reference(const struct call *c)
 }
 
 const struct op ops_pad[] = {
-    {.name = "Pad",
-     .since = 2,
-     .min_in = 1,
-     .max_in = 4,
-     .min_out = 1,
-     .max_out = 1,
-     .attributes = "s:mode I:pads f:value",
-     .infer = infer,
-     .reference = reference },
-    { 0  },
+    { .name = "Pad",
+      .since = 2,
+      .min_in = 1,
+      .max_in = 4,
+      .min_out = 1,
+      .max_out = 1,
+      .attributes = "s:mode I:pads f:value",
+      .infer = infer,
+      .reference = reference },
+    { 0 },
 };

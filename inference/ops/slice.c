@@ -103,14 +103,14 @@ static void reference(const struct call *c)
 }
 
 const struct op ops_slice[] = {
-    {.name = "Slice",
-     .since = 1,
-     .min_in = 1,
-     .max_in = 5,
-     .min_out = 1,
-     .max_out = 1,
-     .attributes = "I:starts I:ends I:axes",
-     .infer = infer,
-     .reference = reference },
-    { 0    },
+    { .name = "Slice",
+      .since = 1,
+      .min_in = 1,
+      .max_in = 5,
+      .min_out = 1,
+      .max_out = 1,
+      .attributes = "I:starts I:ends I:axes",
+      .infer = infer,
+      .reference = reference },
+    { 0 },
 };

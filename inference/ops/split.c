@@ -72,15 +72,15 @@ static void reference(const struct call *c)
 }
 
 const struct op ops_split[] = {
-    {.name = "Split",
-     .since = 2,
-     .min_in = 1,
-     .max_in = 2,
-     .min_out = 1,
-     .max_out = LIMIT_TENSOR_RANK * 2,
-     .attributes = "i:axis I:split i:num_outputs",
-     .infer = infer,
-     .reference = reference,
-     .lower = lower_split },
-    { 0    },
+    { .name = "Split",
+      .since = 2,
+      .min_in = 1,
+      .max_in = 2,
+      .min_out = 1,
+      .max_out = LIMIT_TENSOR_RANK * 2,
+      .attributes = "i:axis I:split i:num_outputs",
+      .infer = infer,
+      .reference = reference,
+      .lower = lower_split },
+    { 0 },
 };

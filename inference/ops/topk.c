@@ -103,14 +103,14 @@ static void reference(const struct call *c)
 }
 
 const struct op ops_topk[] = {
-    {.name = "TopK",
-     .since = 1,
-     .min_in = 1,
-     .max_in = 2,
-     .min_out = 1,
-     .max_out = 2,
-     .attributes = "i:axis i:k i:largest i:sorted",
-     .infer = infer,
-     .reference = reference },
-    { 0   },
+    { .name = "TopK",
+      .since = 1,
+      .min_in = 1,
+      .max_in = 2,
+      .min_out = 1,
+      .max_out = 2,
+      .attributes = "i:axis i:k i:largest i:sorted",
+      .infer = infer,
+      .reference = reference },
+    { 0 },
 };

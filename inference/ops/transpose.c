@@ -73,14 +73,14 @@ static void reference(const struct call *c)
 }
 
 const struct op ops_transpose[] = {
-    {.name = "Transpose",
-     .since = 1,
-     .min_in = 1,
-     .max_in = 1,
-     .min_out = 1,
-     .max_out = 1,
-     .attributes = "I:perm",
-     .infer = infer,
-     .reference = reference },
-    { 0        },
+    { .name = "Transpose",
+      .since = 1,
+      .min_in = 1,
+      .max_in = 1,
+      .min_out = 1,
+      .max_out = 1,
+      .attributes = "I:perm",
+      .infer = infer,
+      .reference = reference },
+    { 0 },
 };

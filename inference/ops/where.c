@@ -21,12 +21,10 @@ static void reference(const struct call *c)
     const struct value *y = c->out[0];
     const size_t size = dtype_size(y->type);
     int64_t strides[3][LIMIT_TENSOR_RANK];
-    struct walk w = {
-        .rank = y->rank,
-        .noffsets = 3,
-        .dims = y->dims,
-        .strides = {strides[0], strides[1], strides[2]}
-    };
+    struct walk w = { .rank = y->rank,
+                      .noffsets = 3,
+                      .dims = y->dims,
+                      .strides = { strides[0], strides[1], strides[2] } };
     char *to = y->data;
 
     if (value_elements(y) == 0)
@@ -41,13 +39,13 @@ static void reference(const struct call *c)
 }
 
 const struct op ops_where[] = {
-    {.name = "Where",
-     .since = 9,
-     .min_in = 3,
-     .max_in = 3,
-     .min_out = 1,
-     .max_out = 1,
-     .infer = infer,
-     .reference = reference },
-    { 0    },
+    { .name = "Where",
+      .since = 9,
+      .min_in = 3,
+      .max_in = 3,
+      .min_out = 1,
+      .max_out = 1,
+      .infer = infer,
+      .reference = reference },
+    { 0 },
 };

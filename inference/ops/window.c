@@ -97,11 +97,7 @@ enum status window_read(const struct call *c, const struct value *kernel, bool w
 {
     const struct value *x = c->in[0];
     const char *auto_pad = node_string(c->node, "auto_pad", "NOTSET");
-    struct window w = {
-        .in = {1,  1},
-          .kernel = { 1, 1},
-          .spatial = x->rank - 2
-    };
+    struct window w = { .in = { 1, 1 }, .kernel = { 1, 1 }, .spatial = x->rank - 2 };
     enum status st;
 
     if (w.spatial != 1 && w.spatial != 2)

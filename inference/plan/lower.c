@@ -80,12 +80,10 @@ static struct value blocked_value(const struct lowering *l, int tensor)
 {
     const struct value *v = lower_value(l, tensor);
 
-    return (struct value){
-        .type = DTYPE_F32,
-        .rank = 5,
-        .dims = {v->dims[0], whole_blocks(v->dims[1], l->block) / l->block, v->dims[2], v->dims[3],
-                 l->block}
-    };
+    return (struct value){ .type = DTYPE_F32,
+                           .rank = 5,
+                           .dims = { v->dims[0], whole_blocks(v->dims[1], l->block) / l->block,
+                                     v->dims[2], v->dims[3], l->block } };
 }
 
 int lower_plain_output(struct lowering *l, int tensor)

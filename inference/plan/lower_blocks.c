@@ -12,14 +12,10 @@ static const struct {
     enum eltwise kind;
     float alpha; /* default of the attribute alpha */
 } eltwises[] = {
-    {"Relu",       ELTWISE_RELU,      0    },
-    { "LeakyRelu", ELTWISE_RELU,      0.01f},
-    { "Elu",       ELTWISE_ELU,       1    },
-    { "SiLU",      ELTWISE_SILU,      1    },
-    { "Sigmoid",   ELTWISE_SIGMOID,   0    },
-    { "HardSwish", ELTWISE_HARDSWISH, 0    },
-    { "Tanh",      ELTWISE_TANH,      0    },
-    { "Exp",       ELTWISE_EXP,       0    },
+    { "Relu", ELTWISE_RELU, 0 },       { "LeakyRelu", ELTWISE_RELU, 0.01f },
+    { "Elu", ELTWISE_ELU, 1 },         { "SiLU", ELTWISE_SILU, 1 },
+    { "Sigmoid", ELTWISE_SIGMOID, 0 }, { "HardSwish", ELTWISE_HARDSWISH, 0 },
+    { "Tanh", ELTWISE_TANH, 0 },       { "Exp", ELTWISE_EXP, 0 },
 };
 
 /* The bounds of a Clip whose bounds are constants. */

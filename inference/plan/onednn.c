@@ -290,10 +290,7 @@ static bool make_memory(struct kernel *k, const dnnl_memory_desc_t *md, float **
 static bool reorder_now(struct kernel_engine *e, dnnl_memory_t from, const dnnl_memory_desc_t *from_md,
                         dnnl_memory_t to, const dnnl_memory_desc_t *to_md)
 {
-    const dnnl_exec_arg_t args[] = {
-        {DNNL_ARG_FROM, from},
-        { DNNL_ARG_TO,  to  }
-    };
+    const dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, to } };
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t p = NULL;
     dnnl_stream_t s = NULL;
@@ -432,9 +429,7 @@ struct kernel *kernel_binary(struct kernel_engine *e, enum binary kind, const st
 
 struct kernel *kernel_softmax(struct kernel_engine *e, size_t outer, size_t n, size_t inner)
 {
-    const struct layout l = {
-        .rank = 3, .dims = {(int64_t)outer, (int64_t)n, (int64_t)inner}
-    };
+    const struct layout l = { .rank = 3, .dims = { (int64_t)outer, (int64_t)n, (int64_t)inner } };
     dnnl_memory_desc_t md;
     dnnl_softmax_v2_desc_t op;
 

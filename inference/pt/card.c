@@ -13,17 +13,17 @@ static const struct {
     const char *class;
     enum model_task task;
 } classes[] = {
-    {"DetectionModel",         TASK_DETECT  },
-    { "SegmentationModel",     TASK_SEGMENT },
-    { "ClassificationModel",   TASK_CLASSIFY},
-    { "PoseModel",             TASK_POSE    },
-    { "OBBModel",              TASK_OBB     },
-    { "Model",                 TASK_DETECT  },
-    { "WorldModel",            TASK_DETECT  },
-    { "YOLOEModel",            TASK_DETECT  },
-    { "YOLOESegModel",         TASK_SEGMENT },
-    { "RTDETRDetectionModel",  TASK_DETECT  },
-    { "YOLOv10DetectionModel", TASK_DETECT  },
+    { "DetectionModel", TASK_DETECT },
+    { "SegmentationModel", TASK_SEGMENT },
+    { "ClassificationModel", TASK_CLASSIFY },
+    { "PoseModel", TASK_POSE },
+    { "OBBModel", TASK_OBB },
+    { "Model", TASK_DETECT },
+    { "WorldModel", TASK_DETECT },
+    { "YOLOEModel", TASK_DETECT },
+    { "YOLOESegModel", TASK_SEGMENT },
+    { "RTDETRDetectionModel", TASK_DETECT },
+    { "YOLOv10DetectionModel", TASK_DETECT },
 };
 
 static bool is_word(struct slice s, const char *word)

@@ -88,13 +88,11 @@ static enum status read_pickle(struct pt_file *p, struct fault *f)
     prefix = arena_printf(p->arena, "%.*s/data/", (int)(r.name.n - strlen("/data.pkl")), r.name.p);
     if (!prefix)
         return fault_set(f, ST_TOO_LARGE, "model", "the checkpoint needs more memory than is allowed");
-    p->pickle = (struct pickle){
-        .text = r.bytes,
-        .arena = p->arena,
-        .zip = &p->zip,
-        .prefix = {prefix, strlen(prefix)},
-        .fault = f
-    };
+    p->pickle = (struct pickle){ .text = r.bytes,
+                                 .arena = p->arena,
+                                 .zip = &p->zip,
+                                 .prefix = { prefix, strlen(prefix) },
+                                 .fault = f };
     return pickle_read(&p->pickle, &p->root);
 }
 

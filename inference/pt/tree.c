@@ -7,16 +7,10 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[PT_DTYPE__COUNT] = {
-    [PT_F32] = {"float32",   4},
-      [PT_F16] = { "float16",  2},
-      [PT_BF16] = { "bfloat16", 2},
-    [PT_F64] = { "float64",  8},
-      [PT_I64] = { "int64",    8},
-      [PT_I32] = { "int32",    4},
-    [PT_I16] = { "int16",    2},
-      [PT_I8] = { "int8",     1},
-      [PT_U8] = { "uint8",    1},
-    [PT_BOOL8] = { "bool",     1},
+    [PT_F32] = { "float32", 4 }, [PT_F16] = { "float16", 2 }, [PT_BF16] = { "bfloat16", 2 },
+    [PT_F64] = { "float64", 8 }, [PT_I64] = { "int64", 8 },   [PT_I32] = { "int32", 4 },
+    [PT_I16] = { "int16", 2 },   [PT_I8] = { "int8", 1 },     [PT_U8] = { "uint8", 1 },
+    [PT_BOOL8] = { "bool", 1 },
 };
 
 size_t pt_dtype_size(enum pt_dtype t)

@@ -200,12 +200,10 @@ static enum status read_record(const struct archive *z, const struct directory *
             z->fault, ST_UNSUPPORTED, NULL,
             "the ZIP archive is compressed; PyTorch stores its records as they are: save the file again "
             "with torch.save");
-    e = (struct entry){
-        .name = {(const char *)p + CENTRAL_BYTES, u16(p + 28)},
-        .compressed = u32(p + 20),
-        .size = u32(p + 24),
-        .offset = u32(p + 42)
-    };
+    e = (struct entry){ .name = { (const char *)p + CENTRAL_BYTES, u16(p + 28) },
+                        .compressed = u32(p + 20),
+                        .size = u32(p + 24),
+                        .offset = u32(p + 42) };
     if (!widen_entry(&e, p + CENTRAL_BYTES + u16(p + 28), u16(p + 30)) || e.compressed != e.size ||
         !e.name.n)
         return damaged(z, *at, "a record's sizes contradict each other");

@@ -31,8 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char storage[64];
     const struct record records[] = {
-        {.name = "a/data.pkl", .bytes = { (const char *)data, size }},
-        { .name = "a/data/0",  .bytes = { storage, sizeof storage } },
+        { .name = "a/data.pkl", .bytes = { (const char *)data, size } },
+        { .name = "a/data/0", .bytes = { storage, sizeof storage } },
     };
     struct buffer b = { 0 };
 

@@ -1,6 +1,7 @@
 /*
- * Runs one fuzz target over files: every argument is a file or a folder of files (read recursively once). This is
- * how `make test` replays the corpora without clang's fuzzer. Prints TAP: one line for each argument.
+ * Runs one fuzz target over files: every argument is a file or a folder of files (read recursively
+ * once). This is how `make test` replays the corpora without clang's fuzzer. Prints TAP: one line for
+ * each argument.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -24,7 +25,7 @@ static void replay_file(const char *path)
         exit(2);
     }
     rewind(f);
-    data = malloc(size ? (size_t)size : 1);     /* exact size: the sanitizer sees one byte too far */
+    data = malloc(size ? (size_t)size : 1); /* exact size: the sanitizer sees one byte too far */
     if (!data || fread(data, 1, (size_t)size, f) != (size_t)size)
         exit(2);
     fclose(f);

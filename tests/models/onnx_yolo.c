@@ -215,11 +215,9 @@ TEST(the_letterbox_draws_what_the_network_was_fed)
 
 /* In letterboxed pixels, from the fixtures' README. */
 static const struct detection bus[] = {
-    {0,  0.916f, 478, 224, 560, 519},
-    { 0, 0.915f, 110, 236, 224, 536},
-    { 0, 0.908f, 211, 242, 283, 507},
-    { 5, 0.855f, 98,  137, 554, 456},
-    { 0, 0.379f, 80,  327, 113, 515},
+    { 0, 0.916f, 478, 224, 560, 519 }, { 0, 0.915f, 110, 236, 224, 536 },
+    { 0, 0.908f, 211, 242, 283, 507 }, { 5, 0.855f, 98, 137, 554, 456 },
+    { 0, 0.379f, 80, 327, 113, 515 },
 };
 
 TEST(the_bus_picture_gives_the_five_known_detections)
@@ -262,14 +260,14 @@ TEST(cards_of_real_files_tell_what_they_are)
         int nclasses, side;
         const char *architecture;
     } cards[] = {
-        {"models/generated/yolov8n.onnx",          true,  80, 640, "yolov8n"},
-        { "models/generated/yolo11n.onnx",         true,  80, 640, "yolo11n"},
-        { "models/generated/yolo26n.onnx",         true,  80, 640, "yolo26n"},
-        { "models/real/yolov8n-coco-dq-op12.onnx", true,  80, 640, NULL     },
-        { "models/real/yolox_nano.onnx",           false, 0,  416, NULL     },
-        { "models/real/FastestDet.onnx",           false, 0,  352, NULL     },
-        { "models/real/nanodet_m.onnx",            false, 0,  416, NULL     },
-        { "models/real/ultraface-slim-320.onnx",   false, 0,  0,   NULL     },
+        { "models/generated/yolov8n.onnx", true, 80, 640, "yolov8n" },
+        { "models/generated/yolo11n.onnx", true, 80, 640, "yolo11n" },
+        { "models/generated/yolo26n.onnx", true, 80, 640, "yolo26n" },
+        { "models/real/yolov8n-coco-dq-op12.onnx", true, 80, 640, NULL },
+        { "models/real/yolox_nano.onnx", false, 0, 416, NULL },
+        { "models/real/FastestDet.onnx", false, 0, 352, NULL },
+        { "models/real/nanodet_m.onnx", false, 0, 416, NULL },
+        { "models/real/ultraface-slim-320.onnx", false, 0, 0, NULL },
     };
 
     if (!test_fixtures())

@@ -111,14 +111,10 @@ TEST(chains_of_convolutions_with_activations_stay_equal)
 TEST(depthwise_grouped_and_dilated_convolutions_match_the_reference)
 {
     static const struct conv_case cases[] = {
-        {16,  16, 16, 3, 1, 1, 1, true },
-        { 24, 24, 24, 3, 2, 1, 1, false},
-        { 5,  5,  5,  3, 1, 1, 1, true },
-        { 32, 32, 2,  3, 1, 1, 1, true },
-        { 12, 24, 3,  1, 1, 0, 1, true },
-        { 64, 32, 2,  3, 1, 1, 1, false},
-        { 16, 32, 1,  3, 1, 2, 2, true },
-        { 8,  16, 8,  3, 1, 1, 1, true },
+        { 16, 16, 16, 3, 1, 1, 1, true }, { 24, 24, 24, 3, 2, 1, 1, false },
+        { 5, 5, 5, 3, 1, 1, 1, true },    { 32, 32, 2, 3, 1, 1, 1, true },
+        { 12, 24, 3, 1, 1, 0, 1, true },  { 64, 32, 2, 3, 1, 1, 1, false },
+        { 16, 32, 1, 3, 1, 2, 2, true },  { 8, 16, 8, 3, 1, 1, 1, true },
         { 32, 32, 32, 5, 1, 2, 1, true },
     };
 
@@ -243,11 +239,7 @@ TEST(arithmetic_with_every_kind_of_broadcast_matches_the_reference)
 {
     static const char *const types[] = { "Add", "Sub", "Mul", "Div" };
     static const int64_t shapes[][4] = {
-        {1,  6, 5, 4},
-        { 1, 6, 1, 1},
-        { 1, 1, 5, 4},
-        { 1, 1, 1, 1},
-        { 1, 6, 1, 4}
+        { 1, 6, 5, 4 }, { 1, 6, 1, 1 }, { 1, 1, 5, 4 }, { 1, 1, 1, 1 }, { 1, 6, 1, 4 }
     };
 
     for (int t = 0; t < 4; t++)

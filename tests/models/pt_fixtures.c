@@ -34,19 +34,19 @@ static const struct {
     int64_t parameters;
     const char *architecture, *version;
 } cards[] = {
-    {"real/yolov5n.pt",            TASK_DETECT,   0,   2,    "helmet", "vest",     1766623, "yolov5n",      ""       },
-    { "real/dogcat-cls.pt",        TASK_CLASSIFY, 64,  2,    "cats",   "dogs",     1533666, "yolo11n-cls",  "8.3.94" },
-    { "generated/yolov8n.pt",      TASK_DETECT,   640, 80,   "class0", "class79",  3157200, "yolov8n",      "8.4.104"},
-    { "generated/yolo11n.pt",      TASK_DETECT,   640, 80,   "class0", "class79",  2624080, "yolo11n",      "8.4.104"},
-    { "generated/yolo11n-seg.pt",  TASK_SEGMENT,  640, 80,   "class0", "class79",  2876848, "yolo11n-seg",
-     "8.4.104"                                                                                                       },
-    { "generated/yolo11n-pose.pt", TASK_POSE,     640, 80,   "class0", "class79",  2908507, "yolo11n-pose",
-     "8.4.104"                                                                                                       },
-    { "generated/yolo11n-cls.pt",  TASK_CLASSIFY, 224, 1000, "class0", "class999", 2812104, "yolo11n-cls",
-     "8.4.104"                                                                                                       },
-    { "generated/yolo11n-obb.pt",  TASK_OBB,      640, 80,   "class0", "class79",  2695747, "yolo11n-obb",
-     "8.4.104"                                                                                                       },
-    { "generated/yolo26n.pt",      TASK_DETECT,   640, 80,   "class0", "class79",  2572280, "yolo26n",      "8.4.104"},
+    { "real/yolov5n.pt", TASK_DETECT, 0, 2, "helmet", "vest", 1766623, "yolov5n", "" },
+    { "real/dogcat-cls.pt", TASK_CLASSIFY, 64, 2, "cats", "dogs", 1533666, "yolo11n-cls", "8.3.94" },
+    { "generated/yolov8n.pt", TASK_DETECT, 640, 80, "class0", "class79", 3157200, "yolov8n", "8.4.104" },
+    { "generated/yolo11n.pt", TASK_DETECT, 640, 80, "class0", "class79", 2624080, "yolo11n", "8.4.104" },
+    { "generated/yolo11n-seg.pt", TASK_SEGMENT, 640, 80, "class0", "class79", 2876848, "yolo11n-seg",
+      "8.4.104" },
+    { "generated/yolo11n-pose.pt", TASK_POSE, 640, 80, "class0", "class79", 2908507, "yolo11n-pose",
+      "8.4.104" },
+    { "generated/yolo11n-cls.pt", TASK_CLASSIFY, 224, 1000, "class0", "class999", 2812104, "yolo11n-cls",
+      "8.4.104" },
+    { "generated/yolo11n-obb.pt", TASK_OBB, 640, 80, "class0", "class79", 2695747, "yolo11n-obb",
+      "8.4.104" },
+    { "generated/yolo26n.pt", TASK_DETECT, 640, 80, "class0", "class79", 2572280, "yolo26n", "8.4.104" },
 };
 
 static void check_card(size_t i)

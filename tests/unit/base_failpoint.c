@@ -57,11 +57,7 @@ TEST(a_point_can_end_the_process)
     const struct {
         const char *plan;
         int number;
-    } ends[] = {
-        {"a:1:kill",   SIGKILL},
-        { "a:1:term",  SIGTERM},
-        { "a:1:abort", SIGABRT}
-    };
+    } ends[] = { { "a:1:kill", SIGKILL }, { "a:1:term", SIGTERM }, { "a:1:abort", SIGABRT } };
 
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         const int how = child_under(ends[i].plan);

@@ -168,33 +168,33 @@ TEST(the_allow_list_opens_exactly_its_networks)
         const char *allow, *address;
         bool open;
     } cases[] = {
-        {"127.0.0.0/8",                                                      "127.0.0.1",          true },
-        { "127.0.0.0/8",                                                     "::ffff:127.0.0.1",   true },
-        { "127.0.0.0/8",                                                     "64:ff9b::127.0.0.1", true },
-        { "127.0.0.0/8",                                                     "::1",                false},
-        { "127.0.0.1",                                                       "127.0.0.1",          true },
-        { "127.0.0.1",                                                       "127.0.0.2",          false},
-        { "10.1.0.0/16",                                                     "10.1.255.255",       true },
-        { "10.1.0.0/16",                                                     "10.2.0.0",           false},
-        { "10.0.0.0/8,fd00::/8",                                             "fd12::1",            true },
-        { "10.0.0.0/8, fd00::/8",                                            "fd12::1",            true },
-        { " fd00::/8 ,10.0.0.0/8",                                           "10.9.9.9",           true },
-        { "10.0.0.0/9",                                                      "10.127.0.1",         true },
-        { "10.0.0.0/9",                                                      "10.128.0.1",         false},
-        { "::1/128",                                                         "::1",                true },
-        { "::/0",                                                            "::1",                true },
-        { "0.0.0.0/0",                                                       "127.0.0.1",          true },
-        { "::/0",                                                            "127.0.0.1",          false},
-        { "::/0",                                                            "::ffff:127.0.0.1",   false}, /* an IPv4 address, however it is written */
-        { "10.0.0.0/33",                                                     "10.0.0.1",           false},
-        { "10.0.0.0/-1",                                                     "10.0.0.1",           false},
-        { "10.0.0.0/",                                                       "10.0.0.1",           false},
-        { "10.0.0.0/8x",                                                     "10.0.0.1",           false},
-        { "10.1.2.3/8",                                                      "10.1.2.3",           false}, /* bits beyond the prefix: a slip */
-        { "10",                                                              "10.0.0.1",           false},
-        { "localhost",                                                       "127.0.0.1",          false},
-        { ",,",                                                              "127.0.0.1",          false},
-        { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/8", "10.0.0.1",           false},
+        { "127.0.0.0/8", "127.0.0.1", true },
+        { "127.0.0.0/8", "::ffff:127.0.0.1", true },
+        { "127.0.0.0/8", "64:ff9b::127.0.0.1", true },
+        { "127.0.0.0/8", "::1", false },
+        { "127.0.0.1", "127.0.0.1", true },
+        { "127.0.0.1", "127.0.0.2", false },
+        { "10.1.0.0/16", "10.1.255.255", true },
+        { "10.1.0.0/16", "10.2.0.0", false },
+        { "10.0.0.0/8,fd00::/8", "fd12::1", true },
+        { "10.0.0.0/8, fd00::/8", "fd12::1", true },
+        { " fd00::/8 ,10.0.0.0/8", "10.9.9.9", true },
+        { "10.0.0.0/9", "10.127.0.1", true },
+        { "10.0.0.0/9", "10.128.0.1", false },
+        { "::1/128", "::1", true },
+        { "::/0", "::1", true },
+        { "0.0.0.0/0", "127.0.0.1", true },
+        { "::/0", "127.0.0.1", false },
+        { "::/0", "::ffff:127.0.0.1", false }, /* an IPv4 address, however it is written */
+        { "10.0.0.0/33", "10.0.0.1", false },
+        { "10.0.0.0/-1", "10.0.0.1", false },
+        { "10.0.0.0/", "10.0.0.1", false },
+        { "10.0.0.0/8x", "10.0.0.1", false },
+        { "10.1.2.3/8", "10.1.2.3", false }, /* bits beyond the prefix: a slip */
+        { "10", "10.0.0.1", false },
+        { "localhost", "127.0.0.1", false },
+        { ",,", "127.0.0.1", false },
+        { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/8", "10.0.0.1", false },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -253,10 +253,7 @@ static void answer(struct server *s, int fd)
 static void *serve(void *arg)
 {
     struct server *s = arg;
-    struct pollfd fds[2] = {
-        {s->fd4,  POLLIN, 0},
-        { s->fd6, POLLIN, 0}
-    };
+    struct pollfd fds[2] = { { s->fd4, POLLIN, 0 }, { s->fd6, POLLIN, 0 } };
 
     while (!atomic_load(&s->stop)) {
         if (poll(fds, 2, 20) <= 0)

@@ -13,10 +13,12 @@ static const char *spelled(const char *text, struct json_style style)
 
 TEST(a_time_is_cut_to_the_digits_of_the_dialect)
 {
-    CHECK_STR(spelled("2026-11-21 22:55:57.123456+00", (struct json_style){ 0 }), "\"2026-11-21T22:55:57Z\"");
+    CHECK_STR(spelled("2026-11-21 22:55:57.123456+00", (struct json_style){ 0 }),
+              "\"2026-11-21T22:55:57Z\"");
     CHECK_STR(spelled("2026-11-21 22:55:57.123456+00", (struct json_style){ .time_digits = 3 }),
               "\"2026-11-21T22:55:57.123Z\"");
-    CHECK_STR(spelled("2026-11-21 22:55:57.1+00", (struct json_style){ .time_digits = 6, .time_offset = true }),
+    CHECK_STR(spelled("2026-11-21 22:55:57.1+00",
+                      (struct json_style){ .time_digits = 6, .time_offset = true }),
               "\"2026-11-21T22:55:57.100000+00:00\"");
     CHECK_STR(spelled("2026-11-21 22:55:57+00", (struct json_style){ .time_digits = 3 }),
               "\"2026-11-21T22:55:57.000Z\"");

@@ -130,7 +130,8 @@ TEST(a_reference_is_looked_up_by_its_own_spelling)
 
     field_mark(&c, 0);
     REQUIRE(operation_read(&op_project_get, &who, &asker, &shape, &c, NULL, a, &s, &f) == ST_OK);
-    CHECK(strstr(s.sql, "FROM (SELECT v.id FROM domain.project AS v WHERE v.uuid = $1) AS k0, LATERAL domain.project_get($2::domain.actor, k0.id)") != NULL);
+    CHECK(strstr(s.sql, "FROM (SELECT v.id FROM domain.project AS v WHERE v.uuid = $1) AS k0, LATERAL "
+                        "domain.project_get($2::domain.actor, k0.id)") != NULL);
     c.project = (struct ref){ .kind = REF_STAMPED, .id = 5, .stamp = 6 };
     REQUIRE(operation_read(&op_project_get, &who, &asker, &shape, &c, NULL, a, &s, &f) == ST_OK);
     CHECK(strstr(s.sql, "v.id = $1 AND v.stamp = $2") != NULL);
@@ -146,9 +147,10 @@ TEST(an_address_is_something_at_something)
         const char *email;
         enum status status;
     } cases[] = {
-        { "a@b", ST_OK },           { " Ann@Example.org ", ST_OK }, { "\xC3\xA4@b", ST_OK },  { "a", ST_INVALID },
-        { "@b", ST_INVALID },       { "a@", ST_INVALID },           { "a@b@c", ST_INVALID }, { "a b@c", ST_INVALID },
-        { "a@b c", ST_INVALID },    { "a@b ,", ST_INVALID },
+        { "a@b", ST_OK },        { " Ann@Example.org ", ST_OK }, { "\xC3\xA4@b", ST_OK },
+        { "a", ST_INVALID },     { "@b", ST_INVALID },           { "a@", ST_INVALID },
+        { "a@b@c", ST_INVALID }, { "a b@c", ST_INVALID },        { "a@b c", ST_INVALID },
+        { "a@b ,", ST_INVALID },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

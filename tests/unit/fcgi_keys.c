@@ -9,7 +9,8 @@
 TEST(a_prefix_is_only_a_spelling_of_a_key)
 {
     uint8_t bare[KEY_HASH_BYTES], named[KEY_HASH_BYTES];
-    const char *spellings[] = { "ul_" DIGITS, "cpx_live." DIGITS, "ul_0123456789ABCDEF0123456789ABCDEF01234567" };
+    const char *spellings[] = { "ul_" DIGITS, "cpx_live." DIGITS,
+                                "ul_0123456789ABCDEF0123456789ABCDEF01234567" };
 
     REQUIRE(key_hash(DIGITS, 40, bare));
     for (int i = 0; i < 3; i++) {
@@ -20,8 +21,13 @@ TEST(a_prefix_is_only_a_spelling_of_a_key)
 
 TEST(what_is_not_forty_hex_digits_is_no_key)
 {
-    const char *bad[] = { "", "ul_", "ul_" DIGITS "0", "ul_0123456789abcdef0123456789abcdef0123456g",
-                          "0123456789abcdef0123456789abcdef0123456", "ul_\n" DIGITS, "averyveryverylongprefix_" DIGITS };
+    const char *bad[] = { "",
+                          "ul_",
+                          "ul_" DIGITS "0",
+                          "ul_0123456789abcdef0123456789abcdef0123456g",
+                          "0123456789abcdef0123456789abcdef0123456",
+                          "ul_\n" DIGITS,
+                          "averyveryverylongprefix_" DIGITS };
     uint8_t hash[KEY_HASH_BYTES];
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

@@ -165,23 +165,24 @@ TEST(the_boundary_is_read_from_content_type_or_refused)
         const char *type;
         enum status want;
     } cases[] = {
-        {"multipart/form-data; boundary=XyZ",                                                          ST_OK         },
-        { "Multipart/Form-Data;charset=utf-8 ;BOUNDARY=\"XyZ\";",                                      ST_OK         },
+        { "multipart/form-data; boundary=XyZ", ST_OK },
+        { "Multipart/Form-Data;charset=utf-8 ;BOUNDARY=\"XyZ\";", ST_OK },
         { "multipart/form-data; boundary=\"X\\yZ\"",
-         ST_UNSUPPORTED                                                                                              }, /* a backslash is no boundary character */
-        { "multipart/form-data",                                                                       ST_UNSUPPORTED},
-        { "multipart/form-data; boundary=",                                                            ST_UNSUPPORTED},
-        { "multipart/form-data; boundary=\"\"",                                                        ST_UNSUPPORTED},
-        { "multipart/form-data; boundary=\"XyZ",                                                       ST_UNSUPPORTED},
-        { "multipart/form-data; boundary=\"XyZ \"",                                                    ST_UNSUPPORTED},
-        { "multipart/form-data; boundary=XyZ; boundary=XyZ",                                           ST_UNSUPPORTED},
-        { "multipart/form-data; boundary=X\r\nyZ",                                                     ST_UNSUPPORTED},
+          ST_UNSUPPORTED }, /* a backslash is no boundary character */
+        { "multipart/form-data", ST_UNSUPPORTED },
+        { "multipart/form-data; boundary=", ST_UNSUPPORTED },
+        { "multipart/form-data; boundary=\"\"", ST_UNSUPPORTED },
+        { "multipart/form-data; boundary=\"XyZ", ST_UNSUPPORTED },
+        { "multipart/form-data; boundary=\"XyZ \"", ST_UNSUPPORTED },
+        { "multipart/form-data; boundary=XyZ; boundary=XyZ", ST_UNSUPPORTED },
+        { "multipart/form-data; boundary=X\r\nyZ", ST_UNSUPPORTED },
         { "multipart/form-data; "
-          "boundary=1234567890123456789012345678901234567890123456789012345678901234567890A", ST_UNSUPPORTED},
-        { "multipart/mixed; boundary=XyZ",                                                             ST_UNSUPPORTED},
-        { "application/json",                                                                          ST_UNSUPPORTED},
-        { "",                                                                                          ST_UNSUPPORTED},
-        { NULL,                                                                                        ST_UNSUPPORTED},
+          "boundary=1234567890123456789012345678901234567890123456789012345678901234567890A",
+          ST_UNSUPPORTED },
+        { "multipart/mixed; boundary=XyZ", ST_UNSUPPORTED },
+        { "application/json", ST_UNSUPPORTED },
+        { "", ST_UNSUPPORTED },
+        { NULL, ST_UNSUPPORTED },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -201,35 +202,35 @@ TEST(the_headers_of_a_part_are_read_or_refused)
         const char *disposition;
         const char *want; /* NULL: refused */
     } cases[] = {
-        {"form-data; name=a",                                                     "T a|v;"           },
-        { "FORM-DATA; Name=\"a\"",                                                "T a|v;"           },
-        { "form-data; name=\"a\\\"b\\\\c\"",                                      "T a\"b\\c|v;"     },
-        { "form-data; name=\"a;b\"; filename=\"c;d\"",                            "F a;b|c;d||v;"    },
-        { "form-data; name=\"a\"; filename=\"\"",                                 "F a|||v;"         },
-        { "form-data; name=\"a\"; filename=\"C:\\dir\\b.jpg\"",                   "F a|b.jpg||v;"    },
-        { "form-data; name=\"a\"; filename=\"../../etc/passwd\"",                 "F a|passwd||v;"   },
-        { "form-data; name=\"a\"; filename=\"x/..\"",                             "F a|||v;"         },
-        { "form-data; name=\"a\"; filename=\"k%22l.png\"",                        "F a|k%22l.png||v;"},
+        { "form-data; name=a", "T a|v;" },
+        { "FORM-DATA; Name=\"a\"", "T a|v;" },
+        { "form-data; name=\"a\\\"b\\\\c\"", "T a\"b\\c|v;" },
+        { "form-data; name=\"a;b\"; filename=\"c;d\"", "F a;b|c;d||v;" },
+        { "form-data; name=\"a\"; filename=\"\"", "F a|||v;" },
+        { "form-data; name=\"a\"; filename=\"C:\\dir\\b.jpg\"", "F a|b.jpg||v;" },
+        { "form-data; name=\"a\"; filename=\"../../etc/passwd\"", "F a|passwd||v;" },
+        { "form-data; name=\"a\"; filename=\"x/..\"", "F a|||v;" },
+        { "form-data; name=\"a\"; filename=\"k%22l.png\"", "F a|k%22l.png||v;" },
         { "form-data; name=\"a\"; filename*=UTF-8''%e2%82%ac%20rates.txt",
-         "F a|\xE2\x82\xAC rates.txt||v;"                                                            },
-        { "form-data; name=\"a\"; filename=\"plain\"; filename*=utf-8'en'better", "F a|better||v;"   },
-        { "form-data; name=\"a\"; filename*=utf-8'en'better; filename=\"plain\"", "F a|better||v;"   },
-        { "form-data; name=\"a\"; filename*=UTF-8''..%2F..%2Fx",                  "F a|x||v;"        },
-        { "form-data; name=\"a\"; filename*=UTF-8''%00",                          NULL               },
-        { "form-data; name=\"a\"; filename*=UTF-8''%e2%82",                       NULL               },
-        { "form-data; name=\"a\"; filename*=UTF-8''%4",                           NULL               },
-        { "form-data; name=\"a\"; filename*=ISO-8859-1''x",                       NULL               },
-        { "form-data; name=\"a\"; filename*=x",                                   NULL               },
-        { "form-data; name=\"a\"; name=\"b\"",                                    NULL               },
-        { "form-data; name=\"a\"; filename=b; filename=c",                        NULL               },
-        { "form-data; name=\"a",                                                  NULL               },
-        { "form-data; name=\"a\"b",                                               NULL               },
-        { "form-data; name=",                                                     NULL               },
-        { "form-data; name",                                                      NULL               },
-        { "form-data",                                                            NULL               },
-        { "attachment; name=a",                                                   NULL               },
-        { "form-data; name=\"\xFF\"",                                             NULL               },
-        { "form-data; name=\"a\tb\"",                                             NULL               },
+          "F a|\xE2\x82\xAC rates.txt||v;" },
+        { "form-data; name=\"a\"; filename=\"plain\"; filename*=utf-8'en'better", "F a|better||v;" },
+        { "form-data; name=\"a\"; filename*=utf-8'en'better; filename=\"plain\"", "F a|better||v;" },
+        { "form-data; name=\"a\"; filename*=UTF-8''..%2F..%2Fx", "F a|x||v;" },
+        { "form-data; name=\"a\"; filename*=UTF-8''%00", NULL },
+        { "form-data; name=\"a\"; filename*=UTF-8''%e2%82", NULL },
+        { "form-data; name=\"a\"; filename*=UTF-8''%4", NULL },
+        { "form-data; name=\"a\"; filename*=ISO-8859-1''x", NULL },
+        { "form-data; name=\"a\"; filename*=x", NULL },
+        { "form-data; name=\"a\"; name=\"b\"", NULL },
+        { "form-data; name=\"a\"; filename=b; filename=c", NULL },
+        { "form-data; name=\"a", NULL },
+        { "form-data; name=\"a\"b", NULL },
+        { "form-data; name=", NULL },
+        { "form-data; name", NULL },
+        { "form-data", NULL },
+        { "attachment; name=a", NULL },
+        { "form-data; name=\"\xFF\"", NULL },
+        { "form-data; name=\"a\tb\"", NULL },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -258,25 +259,27 @@ TEST(malformed_bodies_are_refused)
         const char *body;
         enum status want;
     } cases[] = {
-        {"",                                                                                ST_INVALID    },
-        { "--XyZ",                                                                          ST_INVALID    },
-        { "--XyZ\r\n",                                                                      ST_INVALID    },
-        { "--XyZ-",                                                                         ST_INVALID    },
-        { "--XyZ--",                                                                        ST_OK         },
-        { "--XyZ--trailing",                                                                ST_OK         },
-        { "\r\n--XyZ--",                                                                    ST_OK         },
-        { " --XyZ--",                                                                       ST_INVALID    }, /* no delimiter: not at the start of a line */
-        { "--XyZQ\r\n",                                                                     ST_INVALID    }, /* a boundary with more behind it */
-        { "--XyZ\n",                                                                        ST_INVALID    },
-        { "--XyZ\r\n\r\nv\r\n--XyZ--",                                                      ST_INVALID    }, /* no Content-Disposition */
-        { "--XyZ\r\nContent-Disposition: form-data; name=a\r\n folded\r\n\r\nv\r\n--XyZ--", ST_INVALID    },
-        { "--XyZ\r\nContent-Disposition\r\n\r\nv\r\n--XyZ--",                               ST_INVALID    },
+        { "", ST_INVALID },
+        { "--XyZ", ST_INVALID },
+        { "--XyZ\r\n", ST_INVALID },
+        { "--XyZ-", ST_INVALID },
+        { "--XyZ--", ST_OK },
+        { "--XyZ--trailing", ST_OK },
+        { "\r\n--XyZ--", ST_OK },
+        { " --XyZ--", ST_INVALID },   /* no delimiter: not at the start of a line */
+        { "--XyZQ\r\n", ST_INVALID }, /* a boundary with more behind it */
+        { "--XyZ\n", ST_INVALID },
+        { "--XyZ\r\n\r\nv\r\n--XyZ--", ST_INVALID }, /* no Content-Disposition */
+        { "--XyZ\r\nContent-Disposition: form-data; name=a\r\n folded\r\n\r\nv\r\n--XyZ--", ST_INVALID },
+        { "--XyZ\r\nContent-Disposition\r\n\r\nv\r\n--XyZ--", ST_INVALID },
         { "--XyZ\r\nContent-Disposition: form-data; name=a\r\nContent-Disposition: form-data; "
-          "name=a\r\n\r\nv\r\n--XyZ--",                                            ST_INVALID    },
+          "name=a\r\n\r\nv\r\n--XyZ--",
+          ST_INVALID },
         { "--XyZ\r\nContent-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: "
-          "base64\r\n\r\nv\r\n--XyZ--",                                            ST_UNSUPPORTED},
-        { "--XyZ\r\nContent-Disposition: form-data; name=a\r\n\r\nv\r\n--XyZ\r\n",          ST_INVALID    },
-        { "--XyZ\r\nContent-Disposition: form-data; name=a\r\n\r\nv",                       ST_INVALID    },
+          "base64\r\n\r\nv\r\n--XyZ--",
+          ST_UNSUPPORTED },
+        { "--XyZ\r\nContent-Disposition: form-data; name=a\r\n\r\nv\r\n--XyZ\r\n", ST_INVALID },
+        { "--XyZ\r\nContent-Disposition: form-data; name=a\r\n\r\nv", ST_INVALID },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

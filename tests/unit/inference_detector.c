@@ -188,13 +188,13 @@ TEST(options_out_of_range_are_refused_by_field)
         struct predict_options o;
         const char *field;
     } cases[] = {
-        {{ .conf = 1.5f, .iou = 0.5f, .max_detections = 1 },                    "conf"          },
-        { { .conf = NAN, .iou = 0.5f, .max_detections = 1 },                    "conf"          },
-        { { .conf = 0.5f, .iou = -1, .max_detections = 1 },                     "iou"           },
-        { { .conf = 0.5f, .iou = 0.5f, .max_detections = 0 },                   "max_detections"},
-        { { .conf = 0.5f, .iou = 0.5f, .max_detections = 301 },                 "max_detections"},
-        { { .conf = 0.5f, .iou = 0.5f, .max_detections = 1, .imgsz = -1 },      "imgsz"         },
-        { { .conf = 0.5f, .iou = 0.5f, .max_detections = 1, .imgsz = 1 << 20 }, "imgsz"         },
+        { { .conf = 1.5f, .iou = 0.5f, .max_detections = 1 }, "conf" },
+        { { .conf = NAN, .iou = 0.5f, .max_detections = 1 }, "conf" },
+        { { .conf = 0.5f, .iou = -1, .max_detections = 1 }, "iou" },
+        { { .conf = 0.5f, .iou = 0.5f, .max_detections = 0 }, "max_detections" },
+        { { .conf = 0.5f, .iou = 0.5f, .max_detections = 301 }, "max_detections" },
+        { { .conf = 0.5f, .iou = 0.5f, .max_detections = 1, .imgsz = -1 }, "imgsz" },
+        { { .conf = 0.5f, .iou = 0.5f, .max_detections = 1, .imgsz = 1 << 20 }, "imgsz" },
     };
     struct detector *d = load(&(struct net){ .side = 64 });
     const uint8_t pixel[3] = { 0 };
@@ -259,12 +259,7 @@ static void *work(void *arg)
 TEST(threads_share_one_detector)
 {
     struct detector *d = load(&(struct net){ .side = -1, .notes = named });
-    struct job jobs[4] = {
-        {d,  0,  0},
-        { d, 64, 0},
-        { d, 96, 0},
-        { d, 0,  0}
-    };
+    struct job jobs[4] = { { d, 0, 0 }, { d, 64, 0 }, { d, 96, 0 }, { d, 0, 0 } };
     pthread_t threads[4];
 
     REQUIRE(d != NULL);

@@ -47,16 +47,16 @@ TEST(strings_are_unescaped)
         const char *text, *want;
         size_t n;
     } cases[] = {
-        {"'person'",                   "person",                               6 },
-        { "\"driver's seat\"",         "driver's seat",                        13},
-        { "'it\\'s \\\"x\\\" \\\\'",   "it's \"x\" \\",                        10},
-        { "'a\\n\\t\\r'",              "a\n\t\r",                              4 },
+        { "'person'", "person", 6 },
+        { "\"driver's seat\"", "driver's seat", 13 },
+        { "'it\\'s \\\"x\\\" \\\\'", "it's \"x\" \\", 10 },
+        { "'a\\n\\t\\r'", "a\n\t\r", 4 },
         { "'\\xe9\\u20ac\\U0001f600'", "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", 9 },
-        { "'caf\xC3\xA9'",             "caf\xC3\xA9",                          5 },
-        { "'a\\x00b'",                 "a\0b",                                 3 },
-        { "b'\\xff\\x00'",             "\xFF\0",                               2 },
-        { "u'x'",                      "x",                                    1 },
-        { "''",                        "",                                     0 },
+        { "'caf\xC3\xA9'", "caf\xC3\xA9", 5 },
+        { "'a\\x00b'", "a\0b", 3 },
+        { "b'\\xff\\x00'", "\xFF\0", 2 },
+        { "u'x'", "x", 1 },
+        { "''", "", 0 },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -116,12 +116,12 @@ TEST(names_come_by_index_and_gaps_are_filled)
         size_t n;
         const char *names[4];
     } cases[] = {
-        {"{0: 'person', 1: 'bicycle'}", 2, { "person", "bicycle" }    },
-        { "{3: 'd', 0: 'a', 2: 'c'}",   4, { "a", "class1", "c", "d" }},
-        { "{'1': 'b', '0': 'a'}",       2, { "a", "b" }               },
-        { "['helmet', 'vest']",         2, { "helmet", "vest" }       },
-        { "{0: 'old', 0: 'new'}",       1, { "new" }                  },
-        { "{}",                         0, { 0 }                      },
+        { "{0: 'person', 1: 'bicycle'}", 2, { "person", "bicycle" } },
+        { "{3: 'd', 0: 'a', 2: 'c'}", 4, { "a", "class1", "c", "d" } },
+        { "{'1': 'b', '0': 'a'}", 2, { "a", "b" } },
+        { "['helmet', 'vest']", 2, { "helmet", "vest" } },
+        { "{0: 'old', 0: 'new'}", 1, { "new" } },
+        { "{}", 0, { 0 } },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -142,17 +142,17 @@ TEST(names_of_another_shape_are_refused)
         const char *text;
         enum status want;
     } cases[] = {
-        {"'person'",                    ST_INVALID  },
-        { "{0: 1}",                     ST_INVALID  },
-        { "{-1: 'a'}",                  ST_INVALID  },
-        { "{'x': 'a'}",                 ST_INVALID  },
-        { "{0.0: 'a'}",                 ST_INVALID  },
-        { "{None: 'a'}",                ST_INVALID  },
-        { "[None]",                     ST_INVALID  },
-        { "{0: 'a\\x00b'}",             ST_INVALID  },
-        { "{0: b'\\xff'}",              ST_INVALID  },
-        { "{65536: 'a'}",               ST_TOO_LARGE},
-        { "{9223372036854775807: 'a'}", ST_TOO_LARGE},
+        { "'person'", ST_INVALID },
+        { "{0: 1}", ST_INVALID },
+        { "{-1: 'a'}", ST_INVALID },
+        { "{'x': 'a'}", ST_INVALID },
+        { "{0.0: 'a'}", ST_INVALID },
+        { "{None: 'a'}", ST_INVALID },
+        { "[None]", ST_INVALID },
+        { "{0: 'a\\x00b'}", ST_INVALID },
+        { "{0: b'\\xff'}", ST_INVALID },
+        { "{65536: 'a'}", ST_TOO_LARGE },
+        { "{9223372036854775807: 'a'}", ST_TOO_LARGE },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -171,33 +171,33 @@ TEST(what_is_not_a_literal_is_refused_with_its_place)
         const char *text;
         int64_t offset;
     } cases[] = {
-        {"",                     0},
-        { "   ",                 3},
-        { "__import__('os')",    0},
-        { "[1, exit()]",         4},
-        { "{1, 2}",              2},
-        { "{'a' 1}",             5},
-        { "[1 2]",               3},
-        { "[1,, 2]",             3},
-        { "[1",                  2},
-        { "{[1]: 2}",            4},
-        { "'abc",                1},
-        { "'a\\",                1},
-        { "'\\q'",               2},
-        { "'\\x4'",              3},
-        { "'\\ud800'",           3},
-        { "'a\nb'",              2},
-        { "1 + 2",               2},
-        { "1-2",                 0},
-        { "0x10",                1},
-        { "1e999",               0},
-        { "--1",                 0},
-        { "Truest",              0},
-        { "9223372036854775808", 0},
-        { "'a' 'b'",             4},
-        { "b'\\u0041'",          3},
-        { "PosixPath('a')",      0},
-        { "1j",                  1},
+        { "", 0 },
+        { "   ", 3 },
+        { "__import__('os')", 0 },
+        { "[1, exit()]", 4 },
+        { "{1, 2}", 2 },
+        { "{'a' 1}", 5 },
+        { "[1 2]", 3 },
+        { "[1,, 2]", 3 },
+        { "[1", 2 },
+        { "{[1]: 2}", 4 },
+        { "'abc", 1 },
+        { "'a\\", 1 },
+        { "'\\q'", 2 },
+        { "'\\x4'", 3 },
+        { "'\\ud800'", 3 },
+        { "'a\nb'", 2 },
+        { "1 + 2", 2 },
+        { "1-2", 0 },
+        { "0x10", 1 },
+        { "1e999", 0 },
+        { "--1", 0 },
+        { "Truest", 0 },
+        { "9223372036854775808", 0 },
+        { "'a' 'b'", 4 },
+        { "b'\\u0041'", 3 },
+        { "PosixPath('a')", 0 },
+        { "1j", 1 },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

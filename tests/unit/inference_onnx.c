@@ -224,11 +224,9 @@ TEST(raw_data_of_the_wrong_length_is_refused)
 TEST(dimensions_that_overflow_are_refused)
 {
     static const int64_t cases[][4] = {
-        {INT64_MAX,  INT64_MAX, 1,         1},
-        { 1LL << 32, 1LL << 32, 1,         1},
-        { 0,         INT64_MAX, INT64_MAX, 2},
-        { -1,        1,         1,         1},
-        { 1LL << 31, 2,         1,         1},
+        { INT64_MAX, INT64_MAX, 1, 1 }, { 1LL << 32, 1LL << 32, 1, 1 },
+        { 0, INT64_MAX, INT64_MAX, 2 }, { -1, 1, 1, 1 },
+        { 1LL << 31, 2, 1, 1 },
     };
     char detail[200];
 

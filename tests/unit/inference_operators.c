@@ -131,12 +131,12 @@ TEST(resize_nearest_and_linear_follow_their_coordinate_modes)
         const char *mode, *coordinates, *nearest;
         float want[4];
     } cases[] = {
-        {"nearest",  "asymmetric",    "floor",              { 1, 1, 2, 2 }                      },
-        { "nearest", "asymmetric",    "ceil",               { 1, 2, 2, 2 }                      },
-        { "nearest", "half_pixel",    "round_prefer_floor", { 1, 1, 2, 2 }                      },
-        { "linear",  "half_pixel",    "floor",              { 1, 1.25f, 1.75f, 2 }              },
-        { "linear",  "asymmetric",    "floor",              { 1, 1.5f, 2, 2 }                   },
-        { "linear",  "align_corners", "floor",              { 1, 1 + 1.0f / 3, 1 + 2.0f / 3, 2 }},
+        { "nearest", "asymmetric", "floor", { 1, 1, 2, 2 } },
+        { "nearest", "asymmetric", "ceil", { 1, 2, 2, 2 } },
+        { "nearest", "half_pixel", "round_prefer_floor", { 1, 1, 2, 2 } },
+        { "linear", "half_pixel", "floor", { 1, 1.25f, 1.75f, 2 } },
+        { "linear", "asymmetric", "floor", { 1, 1.5f, 2, 2 } },
+        { "linear", "align_corners", "floor", { 1, 1 + 1.0f / 3, 1 + 2.0f / 3, 2 } },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -390,20 +390,20 @@ TEST(activations_have_their_textbook_values)
         const char *type;
         float want[3];
     } cases[] = {
-        {"Relu",         { 0, 0, 3 }                                },
-        { "LeakyRelu",   { -0.02f, 0, 3 }                           },
-        { "Sigmoid",     { 0.119202922f, 0.5f, 0.952574127f }       },
-        { "HardSigmoid", { 0.1f, 0.5f, 1 }                          },
-        { "HardSwish",   { -0.333333333f, 0, 3 }                    },
-        { "Elu",         { -0.864664717f, 0, 3 }                    },
-        { "Softplus",    { 0.126928011f, 0.693147181f, 3.04858735f }},
-        { "Tanh",        { -0.96402758f, 0, 0.995054754f }          },
-        { "Neg",         { 2, 0, -3 }                               },
-        { "Abs",         { 2, 0, 3 }                                },
-        { "Exp",         { 0.135335283f, 1, 20.0855369f }           },
-        { "Mish",        { -0.252501483f, 0, 2.98653500f }          },
-        { "Erf",         { -0.995322265f, 0, 0.999977910f }         },
-        { "Gelu",        { -0.0455002638f, 0, 2.99595031f }         },
+        { "Relu", { 0, 0, 3 } },
+        { "LeakyRelu", { -0.02f, 0, 3 } },
+        { "Sigmoid", { 0.119202922f, 0.5f, 0.952574127f } },
+        { "HardSigmoid", { 0.1f, 0.5f, 1 } },
+        { "HardSwish", { -0.333333333f, 0, 3 } },
+        { "Elu", { -0.864664717f, 0, 3 } },
+        { "Softplus", { 0.126928011f, 0.693147181f, 3.04858735f } },
+        { "Tanh", { -0.96402758f, 0, 0.995054754f } },
+        { "Neg", { 2, 0, -3 } },
+        { "Abs", { 2, 0, 3 } },
+        { "Exp", { 0.135335283f, 1, 20.0855369f } },
+        { "Mish", { -0.252501483f, 0, 2.98653500f } },
+        { "Erf", { -0.995322265f, 0, 0.999977910f } },
+        { "Gelu", { -0.0455002638f, 0, 2.99595031f } },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

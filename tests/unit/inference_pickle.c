@@ -9,9 +9,7 @@ static struct fault fault;
 static struct pickle pickle;
 
 static const char record_bytes[64];
-static struct zip_record zip_records[] = {
-    {BYTES("a/data/0"), { record_bytes, 64 }}
-};
+static struct zip_record zip_records[] = { { BYTES("a/data/0"), { record_bytes, 64 } } };
 static const struct zip zip = { zip_records, 1 };
 
 /* The text is copied to memory of exactly its size, so that the sanitizer sees a read beyond it. */
@@ -26,13 +24,11 @@ static enum status load(struct slice text, const struct pt_value **ret)
     arena_free(arena);
     arena = arena_create(pickle_memory(text.n));
     fault = FAULT_INIT;
-    pickle = (struct pickle){
-        .text = {copy, text.n},
-        .arena = arena,
-        .zip = &zip,
-        .prefix = SLICE_LITERAL("a/data/"),
-        .fault = &fault
-    };
+    pickle = (struct pickle){ .text = { copy, text.n },
+                              .arena = arena,
+                              .zip = &zip,
+                              .prefix = SLICE_LITERAL("a/data/"),
+                              .fault = &fault };
     *ret = NULL;
     return pickle_read(&pickle, ret);
 }
@@ -47,19 +43,19 @@ TEST(scalars_of_all_protocols_are_read)
         int64_t integer;
         double real;
     } cases[] = {
-        {{ "N.", 2 },                            PT_NONE,  0,         0   },
-        { { "\x80\x02\x88.", 4 },                PT_BOOL,  1,         0   },
-        { { "I01\n.", 5 },                       PT_BOOL,  1,         0   },
-        { { "I-42\n.", 6 },                      PT_INT,   -42,       0   },
-        { { "L7L\n.", 5 },                       PT_INT,   7,         0   },
-        { { "K\xff.", 3 },                       PT_INT,   255,       0   },
-        { { "M\xff\xff.", 4 },                   PT_INT,   65535,     0   },
-        { { "J\xfe\xff\xff\xff.", 6 },           PT_INT,   -2,        0   },
-        { { "\x8a\x01\xff.", 4 },                PT_INT,   -1,        0   },
-        { { "\x8a\x00.", 3 },                    PT_INT,   0,         0   },
-        { { "\x8a\x08\0\0\0\0\0\0\0\x80.", 11 }, PT_INT,   INT64_MIN, 0   },
-        { { "G\x3f\xf8\0\0\0\0\0\0.", 10 },      PT_FLOAT, 0,         1.5 },
-        { { "F0.25\n.", 7 },                     PT_FLOAT, 0,         0.25},
+        { { "N.", 2 }, PT_NONE, 0, 0 },
+        { { "\x80\x02\x88.", 4 }, PT_BOOL, 1, 0 },
+        { { "I01\n.", 5 }, PT_BOOL, 1, 0 },
+        { { "I-42\n.", 6 }, PT_INT, -42, 0 },
+        { { "L7L\n.", 5 }, PT_INT, 7, 0 },
+        { { "K\xff.", 3 }, PT_INT, 255, 0 },
+        { { "M\xff\xff.", 4 }, PT_INT, 65535, 0 },
+        { { "J\xfe\xff\xff\xff.", 6 }, PT_INT, -2, 0 },
+        { { "\x8a\x01\xff.", 4 }, PT_INT, -1, 0 },
+        { { "\x8a\x00.", 3 }, PT_INT, 0, 0 },
+        { { "\x8a\x08\0\0\0\0\0\0\0\x80.", 11 }, PT_INT, INT64_MIN, 0 },
+        { { "G\x3f\xf8\0\0\0\0\0\0.", 10 }, PT_FLOAT, 0, 1.5 },
+        { { "F0.25\n.", 7 }, PT_FLOAT, 0, 0.25 },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -162,24 +158,24 @@ TEST(numbers_of_numpy_are_decoded)
         enum pt_kind kind;
         double want;
     } cases[] = {
-        {BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'f4'\ntRC\4\0\0\0\x3ftR."),          PT_FLOAT,
-         0.5                                                                                                        },
+        { BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'f4'\ntRC\4\0\0\0\x3ftR."), PT_FLOAT,
+          0.5 },
         { BYTES("cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n(S'i8'"
                 "\ntRC\x08\xfe\xff\xff\xff\xff\xff\xff\xfftR."),
-         PT_INT,                                                                                                  -2},
+          PT_INT, -2 },
         { BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'i4'\ntRC\4\xfe\xff\xff\xfftR."),
-         PT_INT,                                                                                                  -2},
-        { BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'b1'\ntRC\1\1tR."),                 PT_BOOL,   1 },
-        { BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'f8'\ntRC\4\0\0\0\0tR."),           PT_OBJECT,
-         0                                                                                                          },
+          PT_INT, -2 },
+        { BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'b1'\ntRC\1\1tR."), PT_BOOL, 1 },
+        { BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'f8'\ntRC\4\0\0\0\0tR."), PT_OBJECT,
+          0 },
         { BYTES("cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'O8'\ntRC\x08\0\0\0\0\0\0\0\0tR."),
-         PT_OBJECT,                                                                                               0 },
-        { BYTES("cnumpy.core.multiarray\nscalar\n(NNtR."),                                             PT_OBJECT, 0 },
+          PT_OBJECT, 0 },
+        { BYTES("cnumpy.core.multiarray\nscalar\n(NNtR."), PT_OBJECT, 0 },
         { BYTES("cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\0tC\1btR(K\1("
                 "K\1tcnumpy\ndtype\n(S'u1'\n"
                 "tR\x89"
                 "C\1\7tb."),
-         PT_OBJECT,                                                                                               0 },
+          PT_OBJECT, 0 },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -352,13 +348,13 @@ static enum status load_view(const struct view *view, const struct pt_value **re
 TEST(tensors_are_views_that_lie_inside_their_storage)
 {
     static const struct view good[] = {
-        {"FloatStorage",   "0", 16, 0,  2, { 4, 4 }, { 4, 1 }     },
-        { "FloatStorage",  "0", 16, 0,  2, { 4, 4 }, { 1, 4 }     },
-        { "HalfStorage",   "0", 32, 31, 1, { 1 },    { 1 }        },
-        { "ByteStorage",   "0", 64, 0,  1, { 1000 }, { 0 }        },
-        { "LongStorage",   "0", 8,  7,  0, { 0 },    { 0 }        },
-        { "DoubleStorage", "0", 8,  8,  2, { 0, 9 }, { 9, 1 }     },
-        { "BoolStorage",   "0", 64, 0,  1, { 1 },    { INT64_MAX }},
+        { "FloatStorage", "0", 16, 0, 2, { 4, 4 }, { 4, 1 } },
+        { "FloatStorage", "0", 16, 0, 2, { 4, 4 }, { 1, 4 } },
+        { "HalfStorage", "0", 32, 31, 1, { 1 }, { 1 } },
+        { "ByteStorage", "0", 64, 0, 1, { 1000 }, { 0 } },
+        { "LongStorage", "0", 8, 7, 0, { 0 }, { 0 } },
+        { "DoubleStorage", "0", 8, 8, 2, { 0, 9 }, { 9, 1 } },
+        { "BoolStorage", "0", 64, 0, 1, { 1 }, { INT64_MAX } },
     };
 
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -376,26 +372,26 @@ TEST(tensors_beyond_their_bytes_are_refused)
         struct view view;
         const char *says;
     } cases[] = {
-        {{ "FloatStorage", "0", 17, 0, 1, { 1 }, { 1 } },                                      "differs from its record"},
-        { { "FloatStorage", "0", 15, 0, 1, { 1 }, { 1 } },                                     "differs from its record"},
-        { { "FloatStorage", "0", -1, 0, 1, { 1 }, { 1 } },                                     "impossible length"      },
-        { { "FloatStorage", "0", INT64_C(1) << 62, 0, 1, { 1 }, { 1 } },                       "impossible length"      },
-        { { "FloatStorage", "1", 16, 0, 1, { 1 }, { 1 } },                                     "archive lacks"          },
-        { { "FloatStorage", "../0", 16, 0, 1, { 1 }, { 1 } },                                  "no number"              },
-        { { "FloatStorage", "", 16, 0, 1, { 1 }, { 1 } },                                      "no number"              },
-        { { "FloatStorage", "0", 16, 1, 1, { 16 }, { 1 } },                                    "beyond its storage"     },
-        { { "FloatStorage", "0", 16, -1, 1, { 1 }, { 1 } },                                    "beyond its storage"     },
-        { { "FloatStorage", "0", 16, INT64_MAX, 1, { 1 }, { 1 } },                             "beyond its storage"     },
-        { { "FloatStorage", "0", 16, 16, 1, { 1 }, { 1 } },                                    "beyond its storage"     },
-        { { "FloatStorage", "0", 16, 0, 1, { 2 }, { INT64_MAX } },                             "beyond its storage"     },
+        { { "FloatStorage", "0", 17, 0, 1, { 1 }, { 1 } }, "differs from its record" },
+        { { "FloatStorage", "0", 15, 0, 1, { 1 }, { 1 } }, "differs from its record" },
+        { { "FloatStorage", "0", -1, 0, 1, { 1 }, { 1 } }, "impossible length" },
+        { { "FloatStorage", "0", INT64_C(1) << 62, 0, 1, { 1 }, { 1 } }, "impossible length" },
+        { { "FloatStorage", "1", 16, 0, 1, { 1 }, { 1 } }, "archive lacks" },
+        { { "FloatStorage", "../0", 16, 0, 1, { 1 }, { 1 } }, "no number" },
+        { { "FloatStorage", "", 16, 0, 1, { 1 }, { 1 } }, "no number" },
+        { { "FloatStorage", "0", 16, 1, 1, { 16 }, { 1 } }, "beyond its storage" },
+        { { "FloatStorage", "0", 16, -1, 1, { 1 }, { 1 } }, "beyond its storage" },
+        { { "FloatStorage", "0", 16, INT64_MAX, 1, { 1 }, { 1 } }, "beyond its storage" },
+        { { "FloatStorage", "0", 16, 16, 1, { 1 }, { 1 } }, "beyond its storage" },
+        { { "FloatStorage", "0", 16, 0, 1, { 2 }, { INT64_MAX } }, "beyond its storage" },
         { { "FloatStorage", "0", 16, 0, 2, { 3, 3 }, { INT64_MAX / 2, INT64_MAX / 2 } },
-         "beyond its storage"                                                                                           },
-        { { "FloatStorage", "0", 16, 0, 1, { -1 }, { 1 } },                                    "impossible shape"       },
-        { { "FloatStorage", "0", 16, 0, 1, { 1 }, { -1 } },                                    "impossible shape"       },
-        { { "FloatStorage", "0", 16, 0, 1, { INT64_MAX }, { 0 } },                             "impossible shape"       },
+          "beyond its storage" },
+        { { "FloatStorage", "0", 16, 0, 1, { -1 }, { 1 } }, "impossible shape" },
+        { { "FloatStorage", "0", 16, 0, 1, { 1 }, { -1 } }, "impossible shape" },
+        { { "FloatStorage", "0", 16, 0, 1, { INT64_MAX }, { 0 } }, "impossible shape" },
         { { "FloatStorage", "0", 16, 0, 2, { INT64_C(1) << 32, INT64_C(1) << 32 }, { 0, 0 } },
-         "impossible shape"                                                                                             },
-        { { "FloatStorage", "0", 16, 0, 9, { 1, 1, 1, 1, 1, 1, 1, 1, 1 }, { 0 } },             "impossible shape"       },
+          "impossible shape" },
+        { { "FloatStorage", "0", 16, 0, 9, { 1, 1, 1, 1, 1, 1, 1, 1, 1 }, { 0 } }, "impossible shape" },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -487,10 +483,7 @@ TEST(tensors_of_subclasses_are_rebuilt_by_the_function_they_name)
 /* A real pickle's every prefix ends too early, and says so. */
 TEST(every_truncation_is_refused)
 {
-    static const struct view view = {
-        "FloatStorage", "0", 16, 0, 2, {4,  4},
-             { 4, 1}
-    };
+    static const struct view view = { "FloatStorage", "0", 16, 0, 2, { 4, 4 }, { 4, 1 } };
     struct buffer b = { 0 };
     const struct pt_value *v;
 
@@ -507,10 +500,7 @@ TEST(every_truncation_is_refused)
 /* Whatever the limit of memory is, running into it is said, and nothing else happens. */
 TEST(any_limit_of_memory_is_reported)
 {
-    static const struct view view = {
-        "FloatStorage", "0", 16, 0, 2, {4,  4},
-             { 4, 1}
-    };
+    static const struct view view = { "FloatStorage", "0", 16, 0, 2, { 4, 4 }, { 4, 1 } };
     struct buffer b = { 0 };
     const struct pt_value *v = NULL;
     enum status st = ST_TOO_LARGE;
@@ -525,13 +515,11 @@ TEST(any_limit_of_memory_is_reported)
         arena_free(arena);
         arena = arena_create(cap);
         fault = FAULT_INIT;
-        pickle = (struct pickle){
-            .text = {b.p, b.n},
-            .arena = arena,
-            .zip = &zip,
-            .prefix = SLICE_LITERAL("a/data/"),
-            .fault = &fault
-        };
+        pickle = (struct pickle){ .text = { b.p, b.n },
+                                  .arena = arena,
+                                  .zip = &zip,
+                                  .prefix = SLICE_LITERAL("a/data/"),
+                                  .fault = &fault };
         st = pickle_read(&pickle, &v);
         failures += st == ST_TOO_LARGE && fault.detail[0];
         if (st != ST_OK && st != ST_TOO_LARGE)

@@ -67,14 +67,10 @@ TEST(the_letterbox_places_pictures_as_training_tools_do)
     static const struct {
         int w, h, side, scaled_w, scaled_h, left, top;
     } cases[] = {
-        {810,   1080,  640, 480, 640, 80,  0  },
-        { 1280, 720,   640, 640, 360, 0,   140},
-        { 640,  640,   640, 640, 640, 0,   0  },
-        { 100,  50,    640, 640, 320, 0,   160},
-        { 641,  427,   640, 640, 426, 0,   107},
-        { 1,    10000, 64,  1,   64,  31,  0  },
-        { 333,  500,   640, 426, 640, 107, 0  },
-        { 501,  333,   640, 640, 425, 0,   107},
+        { 810, 1080, 640, 480, 640, 80, 0 }, { 1280, 720, 640, 640, 360, 0, 140 },
+        { 640, 640, 640, 640, 640, 0, 0 },   { 100, 50, 640, 640, 320, 0, 160 },
+        { 641, 427, 640, 640, 426, 0, 107 }, { 1, 10000, 64, 1, 64, 31, 0 },
+        { 333, 500, 640, 426, 640, 107, 0 }, { 501, 333, 640, 640, 425, 0, 107 },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -120,9 +116,7 @@ TEST(boxes_return_to_the_picture_and_are_clipped_to_it)
 
 static struct head detect(int64_t a, int64_t b, size_t nclasses, bool end_to_end, char why[160])
 {
-    const struct value v = {
-        .type = DTYPE_F32, .rank = 3, .dims = {1, a, b}
-    };
+    const struct value v = { .type = DTYPE_F32, .rank = 3, .dims = { 1, a, b } };
 
     why[0] = '\0';
     return head_detect(&v, nclasses, end_to_end, why, 160);

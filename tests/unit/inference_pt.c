@@ -9,10 +9,7 @@ static struct fault fault;
 /* A module of a class with one weight of 16 floats, shared by all that have it, and a child. */
 static void put_module(struct buffer *b, const char *module, const char *class, bool weight)
 {
-    static const struct view view = {
-        "FloatStorage", "0", 16, 0, 2, {4,  4},
-             { 4, 1}
-    };
+    static const struct view view = { "FloatStorage", "0", 16, 0, 2, { 4, 4 }, { 4, 1 } };
 
     put_global(b, module, class);
     buffer_text(b, ")\x81}(");
@@ -99,9 +96,9 @@ static enum status read_zip(const struct record *records, size_t n, struct model
 static enum status read_pickle(const struct buffer *pickle, struct model_card **ret)
 {
     const struct record records[] = {
-        {.name = "best/data.pkl", .bytes = { pickle->p, pickle->n }   },
-        { .name = "best/data/0",  .bytes = { weights, sizeof weights }},
-        { .name = "best/version", .bytes = BYTES("3\n")               },
+        { .name = "best/data.pkl", .bytes = { pickle->p, pickle->n } },
+        { .name = "best/data/0", .bytes = { weights, sizeof weights } },
+        { .name = "best/version", .bytes = BYTES("3\n") },
     };
 
     return read_zip(records, 3, ret);
@@ -141,18 +138,18 @@ TEST(a_card_takes_what_there_is)
         int height, width, nclasses;
         const char *architecture;
     } cases[] = {
-        {BYTES("X\2\0\0\0ncK\3X\4\0\0\0taskX\4\0\0\0poseX\4\0\0\0argsctypes\nSimpleNamespace\n)R}"
+        { BYTES("X\2\0\0\0ncK\3X\4\0\0\0taskX\4\0\0\0poseX\4\0\0\0argsctypes\nSimpleNamespace\n)R}"
                 "X\5\0\0\0imgsz](M\x40\1"
                 "M\x80\2esb"),
-         true,  TASK_POSE,   320, 640, 3, ""       },
+          true, TASK_POSE, 320, 640, 3, "" },
         { BYTES("X\4\0\0\0taskX\5\0\0\0otherX\4\0\0\0yaml}(X\2\0\0\0ncK\1X\x09\0\0\0yaml_"
                 "fileX\x0d\0\0\0d\\yolov8x.yml"
                 "X\5\0\0\0scaleX\1\0\0\0xu"),
-         false, TASK_DETECT, 0,   0,   1, "yolov8x"},
+          false, TASK_DETECT, 0, 0, 1, "yolov8x" },
         { BYTES("X\4\0\0\0args}X\5\0\0\0imgszJ\0\0\0\x80sX\x09\0\0\0yaml_fileX\4\0\0\0yoloX\4\0\0\0yaml}"
                 "X\5\0\0\0scale"
                 "X\1\0\0\0ls"),
-         false, TASK_DETECT, 0,   0,   0, "yolol"  },
+          false, TASK_DETECT, 0, 0, 0, "yolol" },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -182,16 +179,16 @@ TEST(impossible_class_names_are_refused)
         struct slice attributes;
         enum status want;
     } cases[] = {
-        {BYTES("X\5\0\0\0namesK\1"),                            ST_INVALID  },
-        { BYTES("X\5\0\0\0names}NX\1\0\0\0as"),                 ST_INVALID  },
-        { BYTES("X\5\0\0\0names](K\1e"),                        ST_INVALID  },
-        { BYTES("X\5\0\0\0names](X\2\0\0\0a\ne"),               ST_INVALID  },
+        { BYTES("X\5\0\0\0namesK\1"), ST_INVALID },
+        { BYTES("X\5\0\0\0names}NX\1\0\0\0as"), ST_INVALID },
+        { BYTES("X\5\0\0\0names](K\1e"), ST_INVALID },
+        { BYTES("X\5\0\0\0names](X\2\0\0\0a\ne"), ST_INVALID },
         { BYTES("X\5\0\0\0names](X\1\0\0\0\xff"
                 "e"),
-         ST_INVALID                                                         },
-        { BYTES("X\5\0\0\0names}J\xff\xff\xff\x7fX\1\0\0\0as"), ST_TOO_LARGE},
-        { BYTES("X\2\0\0\0ncJ\xff\xff\xff\x7f"),                ST_TOO_LARGE},
-        { BYTES("X\2\0\0\0ncJ\xff\xff\xff\xff"),                ST_TOO_LARGE},
+          ST_INVALID },
+        { BYTES("X\5\0\0\0names}J\xff\xff\xff\x7fX\1\0\0\0as"), ST_TOO_LARGE },
+        { BYTES("X\2\0\0\0ncJ\xff\xff\xff\x7f"), ST_TOO_LARGE },
+        { BYTES("X\2\0\0\0ncJ\xff\xff\xff\xff"), ST_TOO_LARGE },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -215,10 +212,8 @@ TEST(every_truncation_is_refused)
 
     put_checkpoint(&b, "DetectionModel");
     put_zip(&file,
-            (struct record[]){
-                {.name = "a/data.pkl", .bytes = { b.p, b.n }               },
-                { .name = "a/data/0",  .bytes = { weights, sizeof weights }}
-    },
+            (struct record[]){ { .name = "a/data.pkl", .bytes = { b.p, b.n } },
+                               { .name = "a/data/0", .bytes = { weights, sizeof weights } } },
             2);
     for (size_t n = 0; n < file.n; n++)
         if (read_bytes(&file, n, &c) == ST_OK || c || !fault.detail[0])
@@ -239,10 +234,8 @@ TEST(a_changed_byte_never_does_harm)
 
     put_checkpoint(&b, "DetectionModel");
     put_zip(&file,
-            (struct record[]){
-                {.name = "a/data.pkl", .bytes = { b.p, b.n }               },
-                { .name = "a/data/0",  .bytes = { weights, sizeof weights }}
-    },
+            (struct record[]){ { .name = "a/data.pkl", .bytes = { b.p, b.n } },
+                               { .name = "a/data/0", .bytes = { weights, sizeof weights } } },
             2);
     for (size_t i = 0; i < file.n; i++)
         for (size_t k = 0; k < sizeof values; k++) {
@@ -264,12 +257,12 @@ TEST(other_kinds_of_files_are_told_apart)
         struct slice bytes;
         const char *says;
     } cases[] = {
-        {BYTES(""),                                                                             "no ZIP archive"       },
-        { BYTES("\x89PNG\r\n"),                                                                 "no ZIP archive"       },
-        { BYTES("\x80\x02}q\0."),                                                               "bare pickle"          },
+        { BYTES(""), "no ZIP archive" },
+        { BYTES("\x89PNG\r\n"), "no ZIP archive" },
+        { BYTES("\x80\x02}q\0."), "bare pickle" },
         { BYTES("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03."),
-         "before 1.6"                                                                                                  },
-        { BYTES("PK\3\4 and so on"),                                                            "end record is missing"},
+          "before 1.6" },
+        { BYTES("PK\3\4 and so on"), "end record is missing" },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -295,18 +288,20 @@ TEST(archives_that_are_no_checkpoints_are_refused)
         enum status want;
         const char *says;
     } cases[] = {
-        {{ PICKLE("a/model.pkl") },                                                      1, ST_UNSUPPORTED, "no data.pkl"    },
-        { { PICKLE("data.pkl") },                                                        1, ST_UNSUPPORTED, "no data.pkl"    },
-        { { PICKLE("a/b/data.pkl") },                                                    1, ST_UNSUPPORTED, "no data.pkl"    },
-        { { PICKLE("a/data.pkl"), PICKLE("b/data.pkl") },                                2, ST_INVALID,     "two checkpoints"},
-        { { PICKLE("a/data.pkl"), PICKLE("a/constants.pkl") },                           2, ST_UNSUPPORTED, "TorchScript"    },
-        { { PICKLE("a/data.pkl"), PICKLE("a/code/__torch__.py") },                       2, ST_UNSUPPORTED, "TorchScript"    },
+        { { PICKLE("a/model.pkl") }, 1, ST_UNSUPPORTED, "no data.pkl" },
+        { { PICKLE("data.pkl") }, 1, ST_UNSUPPORTED, "no data.pkl" },
+        { { PICKLE("a/b/data.pkl") }, 1, ST_UNSUPPORTED, "no data.pkl" },
+        { { PICKLE("a/data.pkl"), PICKLE("b/data.pkl") }, 2, ST_INVALID, "two checkpoints" },
+        { { PICKLE("a/data.pkl"), PICKLE("a/constants.pkl") }, 2, ST_UNSUPPORTED, "TorchScript" },
+        { { PICKLE("a/data.pkl"), PICKLE("a/code/__torch__.py") }, 2, ST_UNSUPPORTED, "TorchScript" },
         { { PICKLE("a/data.pkl"), { .name = "a/byteorder", .bytes = BYTES("big") } },
-         2,                                                                                 ST_UNSUPPORTED,
-         "big-endian"                                                                                                        },
+          2,
+          ST_UNSUPPORTED,
+          "big-endian" },
         { { PICKLE("a/data.pkl"), { .name = "a/byteorder", .bytes = BYTES("little") } },
-         2,                                                                                 ST_UNSUPPORTED,
-         "holds no model"                                                                                                    },
+          2,
+          ST_UNSUPPORTED,
+          "holds no model" },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -326,34 +321,43 @@ TEST(archives_that_lie_are_refused)
         enum status want;
         const char *says;
     } cases[] = {
-        {{ PICKLE("a/data.pkl"), PICKLE("a/data.pkl") },                                        2, ST_INVALID,     "same name"},
+        { { PICKLE("a/data.pkl"), PICKLE("a/data.pkl") }, 2, ST_INVALID, "same name" },
         { { { .name = "a/data.pkl", .bytes = BYTES("}."), .local_name = "b/data.pkl" } },
-         1,                                                                                        ST_INVALID,
-         "differs from the directory"                                                                                         },
+          1,
+          ST_INVALID,
+          "differs from the directory" },
         { { { .name = "a/data.pkl", .bytes = BYTES("}."), .size = 0x7fffffff } },
-         1,                                                                                        ST_INVALID,
-         "longer than the file"                                                                                               },
+          1,
+          ST_INVALID,
+          "longer than the file" },
         { { { .name = "a/data.pkl", .bytes = BYTES("}."), .size = 60 }, PICKLE("a/datb.pkl") },
-         2,                                                                                        ST_INVALID,
-         "longer than the file"                                                                                               },
+          2,
+          ST_INVALID,
+          "longer than the file" },
         { { { .name = "a/data.pkl", .bytes = BYTES("}."), .size = 20 }, PICKLE("a/datb.pkl") },
-         2,                                                                                        ST_INVALID,
-         "overlap"                                                                                                            },
+          2,
+          ST_INVALID,
+          "overlap" },
         { { { .name = "a/data.pkl", .bytes = BYTES("}."), .local_offset = 7 } },
-         1,                                                                                        ST_INVALID,
-         "does not begin"                                                                                                     },
+          1,
+          ST_INVALID,
+          "does not begin" },
         { { { .name = "a/data.pkl", .bytes = BYTES("}."), .local_offset = 0xfffffff0 } },
-         1,                                                                                        ST_INVALID,
-         "out of bounds"                                                                                                      },
+          1,
+          ST_INVALID,
+          "out of bounds" },
         { { { .name = "a/data.pkl", .bytes = BYTES("}."), .size = 0xffffffff } },
-         1,                                                                                        ST_INVALID,
-         "contradict"                                                                                                         },
+          1,
+          ST_INVALID,
+          "contradict" },
         { { { .name = "a/data.pkl", .bytes = BYTES("}."), .method = 8 } },
-         1,                                                                                        ST_UNSUPPORTED,
-         "compressed"                                                                                                         },
+          1,
+          ST_UNSUPPORTED,
+          "compressed" },
         { { { .name = "a/data.pkl", .bytes = BYTES("}."), .flags = 1 } },
-         1,                                                                                        ST_UNSUPPORTED,
-         "encrypted"                                                                                                          },
+          1,
+          ST_UNSUPPORTED,
+          "encrypted" },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -369,15 +373,8 @@ TEST(end_records_that_lie_are_refused)
 {
     static const struct {
         int64_t records, size, offset; /* added to the truth */
-    } lies[] = {
-        {1,   0,  0 },
-        { -1, 0,  0 },
-        { 0,  1,  0 },
-        { 0,  -1, 0 },
-        { 0,  0,  1 },
-        { 0,  0,  -1},
-        { 0,  4,  -4}
-    };
+    } lies[] = { { 1, 0, 0 }, { -1, 0, 0 }, { 0, 1, 0 }, { 0, -1, 0 },
+                 { 0, 0, 1 }, { 0, 0, -1 }, { 0, 4, -4 } };
     static const struct record record = { .name = "a/data.pkl", .bytes = BYTES("}.") };
 
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
@@ -440,10 +437,10 @@ TEST(checkpoints_without_a_network_that_we_know_are_refused)
         struct slice pickle;
         const char *says;
     } cases[] = {
-        {BYTES("N."),                                                               "holds no model" },
-        { BYTES("}X\5\0\0\0modelNs."),                                              "holds no model" },
+        { BYTES("N."), "holds no model" },
+        { BYTES("}X\5\0\0\0modelNs."), "holds no model" },
         { BYTES("}X\5\0\0\0modelcacme.nets\nUNet\n)\x81}X\x08\0\0\0_modules}sbs."), "acme.nets.UNet" },
-        { BYTES("}X\5\0\0\0modelcultralytics.x\nY\n)\x81s."),                       "ultralytics.x.Y"},
+        { BYTES("}X\5\0\0\0modelcultralytics.x\nY\n)\x81s."), "ultralytics.x.Y" },
     };
     static const struct view view = { "FloatStorage", "0", 16, 0, 1, { 16 }, { 1 } };
     struct buffer b = { 0 };

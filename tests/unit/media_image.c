@@ -86,11 +86,9 @@ TEST(jpegs_of_every_colour_space_are_read)
         enum jpeg_kind kind;
         enum shows shows;
     } kinds[] = {
-        {"plain",        JPEG_PLAIN,       COLOURS},
-        { "progressive", JPEG_PROGRESSIVE, COLOURS},
-        { "grey",        JPEG_GREY,        GREY   },
-        { "CMYK",        JPEG_CMYK,        HALF   },
-        { "YCCK",        JPEG_YCCK,        HALF   },
+        { "plain", JPEG_PLAIN, COLOURS }, { "progressive", JPEG_PROGRESSIVE, COLOURS },
+        { "grey", JPEG_GREY, GREY },      { "CMYK", JPEG_CMYK, HALF },
+        { "YCCK", JPEG_YCCK, HALF },
     };
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -110,18 +108,12 @@ TEST(pngs_of_every_colour_type_and_depth_are_read)
         enum shows shows;
         int tolerance;
     } kinds[] = {
-        {"grey 1",      0, 1,  GREY,    128},
-        { "grey 2",     0, 2,  GREY,    64 },
-        { "grey 4",     0, 4,  GREY,    16 },
-        { "grey 8",     0, 8,  GREY,    0  },
-        { "grey 16",    0, 16, GREY,    1  },
-        { "RGB 8",      2, 8,  COLOURS, 0  },
-        { "RGB 16",     2, 16, COLOURS, 1  },
-        { "palette 4",  3, 4,  GREENS,  0  },
-        { "palette 8",  3, 8,  GREENS,  0  },
-        { "grey alpha", 4, 8,  GREY,    0  },
-        { "RGBA 8",     6, 8,  COLOURS, 0  },
-        { "RGBA 16",    6, 16, COLOURS, 1  },
+        { "grey 1", 0, 1, GREY, 128 },    { "grey 2", 0, 2, GREY, 64 },
+        { "grey 4", 0, 4, GREY, 16 },     { "grey 8", 0, 8, GREY, 0 },
+        { "grey 16", 0, 16, GREY, 1 },    { "RGB 8", 2, 8, COLOURS, 0 },
+        { "RGB 16", 2, 16, COLOURS, 1 },  { "palette 4", 3, 4, GREENS, 0 },
+        { "palette 8", 3, 8, GREENS, 0 }, { "grey alpha", 4, 8, GREY, 0 },
+        { "RGBA 8", 6, 8, COLOURS, 0 },   { "RGBA 16", 6, 16, COLOURS, 1 },
     };
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
@@ -135,14 +127,14 @@ TEST(pngs_of_every_colour_type_and_depth_are_read)
 }
 
 static const struct tiff_kind tiff_kinds[] = {
-    {"plain strips",         COMPRESSION_NONE,          8,  3, 0,  false},
-    { "LZW grey",            COMPRESSION_LZW,           8,  1, 0,  false},
-    { "deflate 16",          COMPRESSION_ADOBE_DEFLATE, 16, 3, 0,  false},
-    { "packbits planes",     COMPRESSION_PACKBITS,      8,  3, 0,  true },
-    { "LZW tiles",           COMPRESSION_LZW,           8,  3, 16, false},
-    { "tiles in planes, 16", COMPRESSION_NONE,          16, 3, 16, true },
-    { "unassociated alpha",  COMPRESSION_LZW,           8,  4, 0,  false},
-    { "alpha in tiles",      COMPRESSION_ADOBE_DEFLATE, 8,  4, 16, false},
+    { "plain strips", COMPRESSION_NONE, 8, 3, 0, false },
+    { "LZW grey", COMPRESSION_LZW, 8, 1, 0, false },
+    { "deflate 16", COMPRESSION_ADOBE_DEFLATE, 16, 3, 0, false },
+    { "packbits planes", COMPRESSION_PACKBITS, 8, 3, 0, true },
+    { "LZW tiles", COMPRESSION_LZW, 8, 3, 16, false },
+    { "tiles in planes, 16", COMPRESSION_NONE, 16, 3, 16, true },
+    { "unassociated alpha", COMPRESSION_LZW, 8, 4, 0, false },
+    { "alpha in tiles", COMPRESSION_ADOBE_DEFLATE, 8, 4, 16, false },
 };
 
 TEST(tiffs_of_every_layout_are_read)
@@ -164,12 +156,10 @@ TEST(webp_and_bmp_are_read)
         const char *name;
         int bits;
         bool fields, top_down;
-    } bmps[] = {
-        {"24",      24, false, false},
-        { "32",     32, false, true },
-        { "fields", 32, true,  false},
-        { "8",      8,  false, true }
-    };
+    } bmps[] = { { "24", 24, false, false },
+                 { "32", 32, false, true },
+                 { "fields", 32, true, false },
+                 { "8", 8, false, true } };
     struct buffer file = { 0 };
 
     write_webp(&file, 1, 37, 21);
@@ -362,48 +352,17 @@ static size_t tiff_directory(const uint32_t tags[][3], int n, uint8_t ret[256])
 
 TEST(a_tiff_whose_tags_ask_for_gigabytes_is_refused)
 {
-    const uint32_t samples[][3] = {
-        {256,  4, 300  },
-        { 257, 4, 300  },
-        { 258, 3, 8    },
-        { 259, 3, 1    },
-        { 262, 3, 2    },
-        { 273, 4, 150  },
-        { 277, 3, 65529},
-        { 278, 4, 300  },
-        { 279, 4, 50   }
-    };
-    const uint32_t pixels[][3] = {
-        {256,  4, 0x7FFFFFFF},
-        { 257, 4, 0x7FFFFFFF},
-        { 258, 3, 8         },
-        { 259, 3, 1         },
-        { 262, 3, 1         },
-        { 273, 4, 150       },
-        { 277, 3, 1         },
-        { 279, 4, 50        }
-    };
-    const uint32_t coding[][3] = {
-        {256,  4, 30 },
-        { 257, 4, 30 },
-        { 258, 3, 8  },
-        { 259, 3, 6  },
-        { 262, 3, 1  },
-        { 273, 4, 150},
-        { 277, 3, 1  },
-        { 279, 4, 50 }
-    };
-    const uint32_t strip[][3] = {
-        {256,  4, 9000},
-        { 257, 4, 9000},
-        { 258, 3, 8   },
-        { 259, 3, 5   },
-        { 262, 3, 1   },
-        { 273, 4, 150 },
-        { 277, 3, 1   },
-        { 278, 4, 9000},
-        { 279, 4, 50  }
-    };
+    const uint32_t samples[][3] = { { 256, 4, 300 },   { 257, 4, 300 }, { 258, 3, 8 },
+                                    { 259, 3, 1 },     { 262, 3, 2 },   { 273, 4, 150 },
+                                    { 277, 3, 65529 }, { 278, 4, 300 }, { 279, 4, 50 } };
+    const uint32_t pixels[][3] = { { 256, 4, 0x7FFFFFFF }, { 257, 4, 0x7FFFFFFF }, { 258, 3, 8 },
+                                   { 259, 3, 1 },          { 262, 3, 1 },          { 273, 4, 150 },
+                                   { 277, 3, 1 },          { 279, 4, 50 } };
+    const uint32_t coding[][3] = { { 256, 4, 30 }, { 257, 4, 30 },  { 258, 3, 8 }, { 259, 3, 6 },
+                                   { 262, 3, 1 },  { 273, 4, 150 }, { 277, 3, 1 }, { 279, 4, 50 } };
+    const uint32_t strip[][3] = { { 256, 4, 9000 }, { 257, 4, 9000 }, { 258, 3, 8 },
+                                  { 259, 3, 5 },    { 262, 3, 1 },    { 273, 4, 150 },
+                                  { 277, 3, 1 },    { 278, 4, 9000 }, { 279, 4, 50 } };
     uint8_t file[256];
     size_t n;
 

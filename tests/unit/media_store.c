@@ -417,10 +417,7 @@ TEST(every_published_file_is_visited_once_in_name_order)
 
 TEST(the_sweeper_removes_old_temporaries_only)
 {
-    struct timespec old[2] = {
-        {1000,  0},
-        { 1000, 0}
-    };
+    struct timespec old[2] = { { 1000, 0 }, { 1000, 0 } };
     struct spool *sp = NULL;
     struct bench b;
     char path[120];
