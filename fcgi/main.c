@@ -32,9 +32,9 @@
 #include "media/sign.h"
 #include "media/store.h"
 
-static const struct dialect *const dialects[] = { &ultralytics_dialect, &automl_dialect };
+enum { NDIALECTS = 2, DRAIN_S = 30, MAX_OVERRIDES = 32 };
 
-enum { NDIALECTS = sizeof dialects / sizeof *dialects, DRAIN_S = 30, MAX_OVERRIDES = 32 };
+static const struct dialect *const dialects[NDIALECTS] = { &ultralytics_dialect, &automl_dialect };
 
 static const char usage[] =
     "Usage: fovea-api --pool api|predict|slow [--config FILE] [--set KEY=VALUE]...\n"
@@ -252,6 +252,7 @@ int main(int argc, char **argv)
     if (code)
         return code;
     setrlimit(RLIMIT_CORE, &no_core); /* memory holds keys */
+    setenv("OMP_WAIT_POLICY", "PASSIVE", 0); /* for the children: libgomp reads it when it is loaded */
     if (config_load(o.config, o.overrides, &f) != ST_OK) {
         fprintf(stderr, "fovea-api: %s\n", f.detail);
         return 78;

@@ -95,10 +95,11 @@ static void serve_precheck(struct request *rq, struct response *rs)
         return;
     if ((st = auth_request_key(rq, &f)) == ST_OK)
         st = auth_scope(rq, &f);
-    if (st == ST_UNAUTHENTICATED)
-        rs->status = 401;
-    else if (st == ST_FORBIDDEN)
-        rs->status = 403;
+    if (st != ST_UNAUTHENTICATED && st != ST_FORBIDDEN)
+        return;
+    rq->dialect->fault(rq, rs, st, &f); /* for WWW-Authenticate, which nginx passes on; the body is nginx's own */
+    buffer_clear(&rs->body);
+    rs->status = st == ST_UNAUTHENTICATED ? 401 : 403;
 }
 
 static void common_headers(struct request *rq, struct response *rs)

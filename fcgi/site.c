@@ -129,7 +129,10 @@ static void problem(struct response *rs, enum status st, const struct fault *f)
 
 static enum status serve_page(struct request *rq, struct response *rs, struct fault *f)
 {
-    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
+    const char *dialect = rq->transport->param(rq->transport->arg, "FOVEA_DIALECT");
+
+    /* An API that this release does not serve has no pages either. */
+    for (size_t i = 0; dialect && strcmp(dialect, "site") == 0 && i < sizeof pages / sizeof *pages; i++)
         if (strcmp(pages[i].path, rq->raw_path) == 0)
             return pages[i].serve(rq, rs, f);
     return fault_set(f, ST_NOT_FOUND, NULL, "there is no such resource");
