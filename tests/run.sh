@@ -125,6 +125,7 @@ run_http() {
 }
 
 run_all() {
+  tools/install_packages || exit 1
   if ! make -k -j2 --no-print-directory test-programs MODE="${MODE:-release}" > "$work/build" 2>&1; then
     grep -E 'error|Error|undefined' "$work/build" | head -n 40 | sed 's/^/        /'
     run_missing build "see above"
