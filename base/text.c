@@ -65,27 +65,30 @@ void buffer_char(struct buffer *b, char c)
     buffer_bytes(b, &c, 1);
 }
 
-void buffer_printf(struct buffer *b, const char *format, ...)
+void buffer_vprintf(struct buffer *b, const char *format, va_list ap)
 {
     char small[256];
-    va_list ap;
+    va_list again;
     int n;
 
-    va_start(ap, format);
+    va_copy(again, ap);
     n = vsnprintf(small, sizeof small, format, ap);
-    va_end(ap);
-    if (n < 0)
-        return;
-    if ((size_t)n < sizeof small) {
+    if (n >= 0 && (size_t)n < sizeof small) {
         buffer_bytes(b, small, (size_t)n);
-        return;
+    } else if (n >= 0 && reserve(b, (size_t)n)) {
+        vsnprintf(b->p + b->n, (size_t)n + 1, format, again);
+        b->n += (size_t)n;
     }
-    if (!reserve(b, (size_t)n))
-        return;
+    va_end(again);
+}
+
+void buffer_printf(struct buffer *b, const char *format, ...)
+{
+    va_list ap;
+
     va_start(ap, format);
-    vsnprintf(b->p + b->n, (size_t)n + 1, format, ap);
+    buffer_vprintf(b, format, ap);
     va_end(ap);
-    b->n += (size_t)n;
 }
 
 const char *buffer_terminate(struct buffer *b)

@@ -4,6 +4,7 @@
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,8 @@ void buffer_bytes(struct buffer *b, const void *p, size_t n);
 void buffer_text(struct buffer *b, const char *s);
 void buffer_char(struct buffer *b, char c);
 void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buffer_vprintf(struct buffer *b, const char *format, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 const char *buffer_terminate(struct buffer *b); /* adds a NUL that n does not count; "" when failed */
 
 /* Strict conversions of the whole slice: false when it is empty, is anything else or does not fit. */

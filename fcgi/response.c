@@ -8,14 +8,20 @@
 
 void response_header(struct response *rs, const char *name, const char *format, ...)
 {
-    char value[1024];
+    struct buffer *out = &rs->headers;
     va_list ap;
+    size_t at;
 
+    buffer_text(out, name);
+    buffer_text(out, ": ");
+    at = out->n;
     va_start(ap, format);
-    vsnprintf(value, sizeof value, format, ap);
+    buffer_vprintf(out, format, ap);
     va_end(ap);
-    value[strcspn(value, "\r\n")] = '\0'; /* a value can't begin another header */
-    buffer_printf(&rs->headers, "%s: %s\r\n", name, value);
+    for (; !out->failed && at < out->n; at++)
+        if (out->p[at] == '\r' || out->p[at] == '\n') /* a value can't begin another header */
+            out->p[at] = ' ';
+    buffer_text(out, "\r\n");
 }
 
 void response_file(struct response *rs, const char *store_path, const char *content_type)
