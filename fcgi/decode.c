@@ -23,8 +23,8 @@ enum status decode_body(struct request *rq, struct fault *f)
     if (rq->content_type && strncasecmp(rq->content_type, "application/json", 16) != 0 &&
         !strstr(rq->content_type, "+json"))
         return fault_set(f, ST_UNSUPPORTED, NULL, "send the body as application/json");
-    if ((st = json_parse(body.p, body.n, &rq->body, f)) != ST_OK)
-        return st;
+    if ((st = json_parse(body.p, body.n, &rq->body, f)) != ST_OK) /* too deep is not too many bytes */
+        return st == ST_TOO_LARGE && f->offset >= 0 ? ST_INVALID : st;
     if (!json_object_is_type(rq->body, json_type_object))
         return fault_set(f, ST_INVALID, NULL, "the body must be a JSON object");
     return ST_OK;
