@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/log.h"
 #include "fcgi/shared.h"
@@ -43,6 +44,14 @@ enum status limiter_open(const char *path, struct limiter **ret, struct fault *f
     l->table = p;
     *ret = l;
     return ST_OK;
+}
+
+void limiter_close(struct limiter *l)
+{
+    if (!l)
+        return;
+    munmap(l->table, sizeof(struct table));
+    free(l);
 }
 
 static struct slot *slot_find(struct limiter *l, int64_t account_id)

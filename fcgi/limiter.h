@@ -25,6 +25,7 @@ struct rate_answer {
 struct limiter;
 
 enum status limiter_open(const char *path, struct limiter **ret, struct fault *f) MUST_USE;
+void limiter_close(struct limiter *l); /* the counts stay in the file; NULL is allowed */
 
 /* per_minute, per_day: 0 = no limit. now_ms: wall clock. */
 struct rate_answer limiter_take(struct limiter *l, int64_t account_id, int64_t per_minute,

@@ -34,6 +34,7 @@ TEST(a_minute_admits_exactly_its_allowance_at_once)
         admitted += limiter_take(l, 7, 60, 0, NOON).allowed;
     CHECK_I64(admitted, 60);
     CHECK(limiter_take(l, 8, 60, 0, NOON).allowed); /* another account is not touched */
+    limiter_close(l);
 }
 
 TEST(a_refused_client_is_told_when_to_come_back_and_then_passes)
@@ -52,6 +53,7 @@ TEST(a_refused_client_is_told_when_to_come_back_and_then_passes)
     CHECK_I64(r.limit, 60);
     CHECK(limiter_take(l, 7, 60, 0, NOON + 1000).allowed);
     CHECK(!limiter_take(l, 7, 60, 0, NOON + 1000).allowed);
+    limiter_close(l);
 }
 
 TEST(the_day_is_counted_apart_and_starts_anew_at_midnight)
@@ -69,6 +71,7 @@ TEST(the_day_is_counted_apart_and_starts_anew_at_midnight)
     CHECK_I64(r.reset_s, (NOON / DAY_MS + 1) * 86400);
     CHECK_I64(r.retry_after_s, 43200);
     CHECK(limiter_take(l, 7, 60, 10, NOON + DAY_MS / 2).allowed);
+    limiter_close(l);
 }
 
 TEST(a_minute_that_spans_midnight_stays_one_minute)
@@ -84,6 +87,7 @@ TEST(a_minute_that_spans_midnight_stays_one_minute)
     for (int i = 0; i < 60; i++)
         admitted += limiter_take(l, 7, 60, 0, before_midnight + 2000).allowed;
     CHECK_I64(admitted, 62);
+    limiter_close(l);
 }
 
 TEST(no_limit_is_shown_as_a_large_number)
@@ -97,6 +101,7 @@ TEST(no_limit_is_shown_as_a_large_number)
     CHECK(r.allowed);
     CHECK(r.limit >= 1000000);
     CHECK(r.remaining > 0);
+    limiter_close(l);
 }
 
 TEST(counts_survive_opening_the_file_again)
@@ -112,6 +117,8 @@ TEST(counts_survive_opening_the_file_again)
     REQUIRE(limiter_open(path, &second, &f) == ST_OK);
     CHECK_I64(limiter_take(second, 7, 60, 0, NOON).remaining, 54);
     unlink(path);
+    limiter_close(first);
+    limiter_close(second);
 }
 
 struct storm {
@@ -141,4 +148,5 @@ TEST(threads_together_get_no_more_than_one_alone)
     for (int i = 0; i < 4; i++)
         pthread_join(t[i], NULL);
     CHECK_I64(s.admitted, 300);
+    limiter_close(s.l);
 }
