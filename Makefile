@@ -67,8 +67,8 @@ define program_rules
 $(B)/$(1): $(call obj,$(MAIN_$(1))) $(call lib,$(LIBS_$(1)))
 	@echo "  LINK  $$@"
 	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(filter %.a,$$^) $$(LDLIBS)
-bin/$(1): $(B)/$(1)
-	@mkdir -p bin && ln -sf ../$(B)/$(1) bin/$(1)
+bin/$(1): $(B)/$(1) FORCE
+	@[ "$$$$(readlink $$@)" = ../$(B)/$(1) ] || { mkdir -p bin && ln -sfn ../$(B)/$(1) $$@; }
 DEPS += $(B)/$(patsubst %.c,%.d,$(MAIN_$(1)))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))
@@ -80,7 +80,8 @@ $(B)/%.o: %.c
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-.PHONY: all
+.PHONY: all FORCE
+FORCE: # a link has no age of its own: it is looked at each time, since MODE may be another
 all: $(addprefix bin/,$(PROGRAMS)) ## build every program into bin/
 
 include tests/tests.mk

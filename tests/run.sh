@@ -19,6 +19,9 @@ counts=${FOVEA_TEST_COUNTS:-$work/counts}
 trap 'rm -rf "$work"' EXIT
 : "${FOVEA_FIXTURES:=$PWD/../shared/fixtures}"
 export FOVEA_FIXTURES
+# shellcheck source=tests/sanitize/options.sh
+. tests/sanitize/options.sh
+[ -n "${FOVEA_STACK:-}" ] || sanitize_options "$PWD/tests/sanitize" # a stack has said it better
 [ -n "${FOVEA_TEST_COUNTS:-}" ] || : > "$counts"
 
 # Prints "passed failed skipped" of a TAP stream, then a sentence for what is wrong with the stream as a whole.
@@ -121,7 +124,7 @@ run_http() {
   [ ${#programs[@]} -gt 0 ] || programs=(tests/http/*/[0-9][0-9]_*)
   # Programs count their own failures; the stack's status is about the stack.
   FOVEA_TEST_COUNTS=$counts tests/http/stack.sh tests/run.sh programs "${programs[@]}" \
-    || run_missing http/stack.sh "the stack did not start or stop"
+    || run_missing http/stack.sh "the stack did not start or stop, or a sanitizer found something in it"
 }
 
 run_all() {
