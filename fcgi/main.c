@@ -38,7 +38,7 @@ static const struct dialect *const dialects[NDIALECTS] = { &ultralytics_dialect,
 
 static const char usage[] =
     "Usage: fovea-api --pool api|predict|slow [--config FILE] [--set KEY=VALUE]...\n"
-    "       fovea-api --nginx-map | --openapi DIALECT | --version | --help\n"
+    "       fovea-api --nginx-map | --routes | --openapi DIALECT | --version | --help\n"
     "\n"
     "Serves FastCGI on the listening socket at descriptor 0. Normally started by spawn-fcgi or "
     "systemd.\n"
@@ -49,21 +49,17 @@ struct options {
     const char *config, *pool, *openapi;
     const char *overrides[MAX_OVERRIDES];
     size_t noverrides;
-    bool child, nginx_map;
+    bool child, nginx_map, routes;
 };
 
 static int parse_options(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {
-        { "pool", required_argument, NULL, 'p' },
-        { "config", required_argument, NULL, 'c' },
-        { "set", required_argument, NULL, 's' },
-        { "child", no_argument, NULL, 'C' },
-        { "nginx-map", no_argument, NULL, 'n' },
-        { "openapi", required_argument, NULL, 'o' },
-        { "version", no_argument, NULL, 'v' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+        { "pool", required_argument, NULL, 'p' },    { "config", required_argument, NULL, 'c' },
+        { "set", required_argument, NULL, 's' },     { "child", no_argument, NULL, 'C' },
+        { "nginx-map", no_argument, NULL, 'n' },     { "routes", no_argument, NULL, 'r' },
+        { "openapi", required_argument, NULL, 'o' }, { "version", no_argument, NULL, 'v' },
+        { "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 },
     };
     int c;
 
@@ -84,6 +80,9 @@ static int parse_options(int argc, char **argv, struct options *o)
             break;
         case 'n':
             o->nginx_map = true;
+            break;
+        case 'r':
+            o->routes = true;
             break;
         case 'o':
             o->openapi = optarg;
@@ -251,7 +250,7 @@ int main(int argc, char **argv)
 
     if (code)
         return code;
-    setrlimit(RLIMIT_CORE, &no_core); /* memory holds keys */
+    setrlimit(RLIMIT_CORE, &no_core);        /* memory holds keys */
     setenv("OMP_WAIT_POLICY", "PASSIVE", 0); /* for the children: libgomp reads it when it is loaded */
     if (config_load(o.config, o.overrides, &f) != ST_OK) {
         fprintf(stderr, "fovea-api: %s\n", f.detail);
@@ -259,6 +258,10 @@ int main(int argc, char **argv)
     }
     if (o.nginx_map) {
         router_print_nginx_map(dialects, NDIALECTS, stdout);
+        return 0;
+    }
+    if (o.routes) {
+        router_print_table(dialects, NDIALECTS, stdout);
         return 0;
     }
     if (o.openapi)

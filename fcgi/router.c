@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "domain/operations.h"
 
 const char *const pool_names[POOL__COUNT] = { "api", "predict", "slow" };
 
@@ -200,4 +201,31 @@ void router_print_nginx_map(const struct dialect *const *dialects, size_t n, FIL
         }
     }
     fputs("}\n", out);
+}
+
+static void print_scopes(unsigned scopes, FILE *out)
+{
+    const char *join = "";
+
+    for (size_t bit = 0; scope_names[bit]; bit++) {
+        if (scopes >> bit & 1) {
+            fprintf(out, "%s%s", join, scope_names[bit]);
+            join = ",";
+        }
+    }
+}
+
+void router_print_table(const struct dialect *const *dialects, size_t n, FILE *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct dialect *d = dialects[i];
+
+        for (size_t k = 0; k < d->nroutes; k++) {
+            const struct route *route = &d->routes[k];
+
+            fprintf(out, "%s\t%s\t%s%s\t", d->name, route->method, d->prefix, route->pattern);
+            print_scopes(route->scopes, out);
+            fprintf(out, "\t%s\n", pool_names[route->pool]);
+        }
+    }
 }

@@ -30,5 +30,8 @@ size_t router_count(const struct router *r);
 const struct route *router_route(const struct router *r, size_t i, const struct dialect **ret_dialect);
 
 void router_print_nginx_map(const struct dialect *const *dialects, size_t n, FILE *out);
+/* One line a route, for tests that must cover them all: dialect, method, path, scopes (comma), pool; by
+ * tabs. */
+void router_print_table(const struct dialect *const *dialects, size_t n, FILE *out);
 
 #endif
