@@ -111,6 +111,7 @@ static void *worker_loop(void *arg)
             break;
         if (FCGX_Accept_r(&fcgi) < 0) /* another thread took it */
             continue;
+        fcgi.keepConnection = 0; /* nginx asks for it only to see the end record: see nginx/fastcgi.conf */
         serve_one(w, &fcgi, &headers, &body);
         FCGX_Finish_r(&fcgi);
     }

@@ -58,7 +58,7 @@ while IFS='|' read -r file line said; do
   [ $status != 0 ] && grep -q "$said" "$work/said"
   result $? "the lint refuses: $line"
 done << 'END'
-fastcgi.conf|fastcgi_keep_conn on;|hang
+fastcgi.conf|fastcgi_keep_conn off;|half an answer
 nginx.conf|keepalive 16;|hang
 nginx.conf|tcp_nopush on;|40 ms
 server.conf|fastcgi_buffering off;|slow client
