@@ -157,9 +157,10 @@ static int act(const struct point *p)
         while (nanosleep(&left, &left) != 0 && errno == EINTR)
             ;
     }
-    if (p->raise)
-        kill(getpid(),
-             p->raise); /* to the process: raise() would leave TERM pending in a thread that blocks it */
+    if (p->raise == SIGTERM)
+        kill(getpid(), SIGTERM); /* to the process: threads block it */
+    else if (p->raise)
+        raise(p->raise); /* to this thread: it must not get a step further */
     return p->error;
 }
 
