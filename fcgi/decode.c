@@ -30,13 +30,16 @@ enum status decode_body(struct request *rq, struct fault *f)
     return ST_OK;
 }
 
-static bool digits(const char **s, size_t n)
+/* n digits with a value between least and most. */
+static bool number(const char **s, int n, int least, int most, int *ret)
 {
-    for (size_t i = 0; i < n; i++)
-        if ((*s)[i] < '0' || (*s)[i] > '9')
+    *ret = 0;
+    for (int i = 0; i < n; i++, (*s)++) {
+        if (**s < '0' || **s > '9')
             return false;
-    *s += n;
-    return true;
+        *ret = *ret * 10 + (**s - '0');
+    }
+    return *ret >= least && *ret <= most;
 }
 
 static bool one(const char **s, const char *of)
@@ -47,24 +50,44 @@ static bool one(const char **s, const char *of)
     return true;
 }
 
+static int days_in(int year, int month)
+{
+    static const int days[12] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return days[month - 1] + (month == 2 && leap);
+}
+
+static bool date(const char **s)
+{
+    int year, month, day;
+
+    return number(s, 4, 1, 9999, &year) && one(s, "-") && number(s, 2, 1, 12, &month) && one(s, "-") &&
+           number(s, 2, 1, days_in(year, month), &day);
+}
+
 static bool zone(const char **s)
 {
+    int hours, minutes;
+
     if (one(s, "Zz"))
         return true;
     if (!one(s, "+- ")) /* an unescaped + of a query arrives as a blank */
         return true;
-    return digits(s, 2) && (one(s, ":"), digits(s, 2));
+    return number(s, 2, 0, 15, &hours) && (one(s, ":"), number(s, 2, 0, 59, &minutes));
 }
 
 bool text_is_time(const char *s)
 {
-    if (!digits(&s, 4) || !one(&s, "-") || !digits(&s, 2) || !one(&s, "-") || !digits(&s, 2))
+    int part;
+
+    if (!date(&s))
         return false;
     if (!*s)
         return true;
-    if (!one(&s, "Tt ") || !digits(&s, 2) || !one(&s, ":") || !digits(&s, 2))
+    if (!one(&s, "Tt ") || !number(&s, 2, 0, 23, &part) || !one(&s, ":") || !number(&s, 2, 0, 59, &part))
         return false;
-    if (one(&s, ":") && !digits(&s, 2))
+    if (one(&s, ":") && !number(&s, 2, 0, 59, &part))
         return false;
     if (one(&s, "."))
         while (*s >= '0' && *s <= '9')

@@ -18,7 +18,7 @@ enum status decode_command(struct request *rq, struct fault *f) MUST_USE;
 enum status decode_fields(struct request *rq, const struct key *keys, size_t nkeys,
                           const struct record *r, void *command, struct fault *f) MUST_USE;
 
-/* ISO 8601 date or date-time, with or without zone; the digits are checked, not the calendar. */
+/* A date or date-time of ISO 8601 that the calendar knows, with or without zone; no leap seconds. */
 bool text_is_time(const char *s);
 
 #endif
