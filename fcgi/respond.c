@@ -128,6 +128,14 @@ struct once {
     int64_t row;
 };
 
+/* The key is a header: no key of the body is at fault. */
+static enum status blame_header(enum status st, struct fault *f)
+{
+    if (st != ST_OK && f->field && strcmp(f->field, "idempotency_key") == 0)
+        f->field = NULL;
+    return st;
+}
+
 static enum status once_begin(struct request *rq, const struct sentence *write, struct once *o,
                               struct fault *f)
 {
@@ -157,7 +165,7 @@ static enum status once_begin(struct request *rq, const struct sentence *write, 
     st = db_read(rq->db, "SELECT row_id FROM domain.idempotency_find($1, $2, $3, $4) AS t(row_id)",
                  params, 4, &r, f);
     if (st != ST_OK)
-        return st;
+        return blame_header(st, f);
     o->replay = PQntuples(r) > 0 && !PQgetisnull(r, 0, 0);
     o->row = o->replay ? row_i64(r, 0, 0) : 0;
     PQclear(r);
@@ -214,7 +222,7 @@ static enum status respond_write(struct request *rq, struct response *rs, struct
              ? db_write_checked(rq->db, calls, n, rq->before_commit, rq->before_commit_arg, &r, f)
              : db_write(rq->db, calls, n, &r, f);
     if (st != ST_OK)
-        return st;
+        return blame_header(st, f);
     (void)failpoint("committed");
     if (read.sql && PQntuples(r) == 0)
         st = fault_set(f, ST_NOT_FOUND, NULL, "not found");
