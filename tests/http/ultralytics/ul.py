@@ -11,7 +11,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 sys.path.insert(0, os.path.dirname(HERE))
 import lib  # noqa: E402
-from lib import HTTP_URL, HTTPS_URL, KEY, VAR, call, check, equal, finish, fovea, multipart, note, skip, sql, stack  # noqa: E402,F401
+from lib import (HTTP_URL, HTTPS_URL, KEY, VAR, call, check, equal, finish, fovea, multipart, note, restart, skip,  # noqa: E402,F401
+                 sql, stack)
 
 API = "/ultralytics/api"
 FIXTURES = os.environ.get("FOVEA_FIXTURES", os.path.join(ROOT, "..", "shared", "fixtures"))
