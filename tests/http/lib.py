@@ -9,9 +9,11 @@ A test begins with:
 import http.client
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
+import time
 import urllib.parse
 
 HTTP_URL = os.environ["FOVEA_HTTP_URL"]
@@ -117,6 +119,20 @@ def fovea(*words, check_status=True):
     """The administration command; its standard output."""
     return stack("sh", "-c", '"$FOVEA_APP/bin/fovea" --config "$FOVEA_CONF" "$@"', "fovea", *words,
                  check_status=check_status)
+
+
+def restart(name, limit_s=20):
+    """Restarts a service of the stack, and waits until a pool of that name takes connections again."""
+    stack("sh", "-c", 'exec sv -w 20 restart "$FOVEA_VAR/service/$1" > /dev/null', "restart", name, check_status=False)
+    path = stack("sh", "-c", 'echo "$FOVEA_RUN/$1.sock"', "path", name).strip()
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        with socket.socket(socket.AF_UNIX) as s:
+            try:
+                s.connect(path)
+                return
+            except OSError:
+                time.sleep(0.02)
 
 
 def sql(query):
