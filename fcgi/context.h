@@ -3,6 +3,7 @@
 #ifndef FCGI_CONTEXT_H
 #define FCGI_CONTEXT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -30,7 +31,7 @@ struct context {
     struct serving *serving; /* pool predict only */
     struct dbpool *dbpool;   /* NULL in pool api: each thread has a connection of its own */
     const char *spool_dir, *dsn, *sql_dir;
-    bool draining; /* set once by the stop signal */
+    atomic_bool draining; /* set once by the stop signal */
 };
 
 const struct dialect *context_dialect(const struct context *ctx, const char *name); /* NULL: unknown */

@@ -208,7 +208,7 @@ static int run_child(enum pool pool)
 static int run_pool(const struct options *o, char **argv, int argc)
 {
     char **child;
-    int pool = 0;
+    int pool = 0, result;
 
     while (pool < POOL__COUNT && (!o->pool || strcmp(o->pool, pool_names[pool]) != 0))
         pool++;
@@ -218,11 +218,13 @@ static int run_pool(const struct options *o, char **argv, int argc)
     }
     if (o->child)
         return run_child((enum pool)pool);
-    if (!(child = calloc((size_t)argc + 2, sizeof *child))) /* kept for as long as the master lives */
+    if (!(child = calloc((size_t)argc + 2, sizeof *child)))
         return 71;
     memcpy(child, argv, (size_t)argc * sizeof *child);
     child[argc] = (char[]){ "--child" };
-    return master_run(pool == POOL_API ? (int)config_i64("api.processes") : 1, child);
+    result = master_run(pool == POOL_API ? (int)config_i64("api.processes") : 1, child);
+    free(child);
+    return result;
 }
 
 static int print_openapi(const char *name)

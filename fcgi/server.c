@@ -149,6 +149,14 @@ static bool worker_start(struct worker *w, struct context *ctx, int listen_fd, i
            pthread_create(&w->thread, NULL, worker_loop, w) == 0;
 }
 
+static void worker_release(struct worker *w)
+{
+    db_free(w->db);
+    arena_free(w->arena);
+    if (w->epoll_fd >= 0)
+        close(w->epoll_fd);
+}
+
 int server_run(struct context *ctx, int listen_fd, int stop_fd, int nthreads)
 {
     struct worker *workers = calloc((size_t)nthreads, sizeof *workers);
@@ -161,14 +169,14 @@ int server_run(struct context *ctx, int listen_fd, int stop_fd, int nthreads)
     }
     while (started < nthreads && worker_start(&workers[started], ctx, listen_fd, stop_fd))
         started++;
-    if (started == 0)
+    if (started < nthreads) /* told to stop already, when the socket is let go of, or out of something */
+        worker_release(&workers[started]);
+    if (started == 0 && !ctx->draining)
         log_event(LOG_LEVEL_ERROR, "server_start_failed", "detail", strerror(errno), NULL);
     for (int i = 0; i < started; i++) {
         pthread_join(workers[i].thread, NULL);
-        db_free(workers[i].db);
-        arena_free(workers[i].arena);
-        close(workers[i].epoll_fd);
+        worker_release(&workers[i]);
     }
     free(workers);
-    return started ? 0 : 1;
+    return started || ctx->draining ? 0 : 1;
 }
