@@ -21,10 +21,12 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fPIE -D_FORTIFY_
 ifneq ($(findstring clang,$(CC)),)
 HARDENING += -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang
 endif
-CPPFLAGS := -I. -I$(B) -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS))
+# Quiet where packages are missing: `make run` installs them, a build says what to do (packages-needed).
+CPPFLAGS := -I. -I$(B) -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2> /dev/null)
 CFLAGS   := -std=c17 -g $(WARNINGS) -pthread -fno-omit-frame-pointer -fvisibility=hidden
 LDFLAGS  := -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed
-LDLIBS   := $(shell pkg-config --libs $(PKGS)) -lfcgi -lmagic -lgif -ldnnl -lm
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2> /dev/null)
+LDLIBS   := $(PKG_LIBS) -lfcgi -lmagic -lgif -ldnnl -lm
 
 ifeq ($(MODE),release)
 CFLAGS += -O2 $(HARDENING)
@@ -75,12 +77,15 @@ $(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))
 
 Q := $(if $(V),,@)
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c $(if $(PKG_LIBS),,| packages-needed)
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-.PHONY: all FORCE
+.PHONY: all packages-needed FORCE
+packages-needed:
+	@echo "Debian packages are missing; make run and make test install them, make packages does just that" >&2
+	@exit 1
 FORCE: # a link has no age of its own: it is looked at each time, since MODE may be another
 all: $(addprefix bin/,$(PROGRAMS)) ## build every program into bin/
 
