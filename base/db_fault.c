@@ -16,12 +16,19 @@
 enum { FACTS_MAX = 512, INTERN_MAX = 1024 };
 
 struct fact {
-    const char *constraint, *field, *sentence;
+    char *constraint, *sentence;
+    const char *field;
     enum status status;
 };
 
-static struct fact facts[FACTS_MAX];
-static size_t nfacts;
+/* Read anew whenever a connection has come back, while requests look into it. */
+struct fact_table {
+    size_t n;
+    struct fact facts[FACTS_MAX];
+};
+
+static struct fact_table *table;
+static pthread_rwlock_t table_lock = PTHREAD_RWLOCK_INITIALIZER;
 static const char *interned[INTERN_MAX];
 static size_t ninterned;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -59,26 +66,62 @@ static enum status status_from_code(const char *digits)
     return ST_INTERNAL;
 }
 
+static void table_free(struct fact_table *t)
+{
+    for (size_t i = 0; t && i < t->n; i++) {
+        free(t->facts[i].constraint);
+        free(t->facts[i].sentence);
+    }
+    free(t);
+}
+
+static char *copy_text(PGresult *r, int row, int column)
+{
+    const char *s = row_text(r, row, column);
+
+    return strdup(s ? s : "");
+}
+
+static struct fact_table *table_read(PGresult *r)
+{
+    struct fact_table *t = calloc(1, sizeof *t);
+
+    for (int i = 0; t && i < PQntuples(r) && t->n < FACTS_MAX; i++) {
+        const char *code = row_text(r, i, 1);
+        struct fact *fact = &t->facts[t->n++];
+
+        *fact = (struct fact){
+            .constraint = copy_text(r, i, 0),
+            .sentence = copy_text(r, i, 3),
+            .field = text_intern(row_text(r, i, 2)),
+            .status = status_from_code(code && strlen(code) == 5 ? code + 2 : ""),
+        };
+        if (!fact->constraint || !fact->sentence) {
+            table_free(t);
+            return NULL;
+        }
+    }
+    return t;
+}
+
 enum status db_facts_load(struct db *db, struct fault *f)
 {
+    struct fact_table *fresh, *old;
     PGresult *r;
     enum status st =
         db_read(db, "SELECT name, code, field, sentence FROM domain.constraint_fact()", NULL, 0, &r, f);
 
     if (st != ST_OK)
         return st;
-    nfacts = 0;
-    for (int i = 0; i < PQntuples(r) && nfacts < FACTS_MAX; i++) {
-        const char *code = row_text(r, i, 1);
-
-        facts[nfacts++] = (struct fact){
-            .constraint = strdup(row_text(r, i, 0)),
-            .status = status_from_code(code && strlen(code) == 5 ? code + 2 : ""),
-            .field = text_intern(row_text(r, i, 2)),
-            .sentence = strdup(row_text(r, i, 3) ? row_text(r, i, 3) : ""),
-        };
-    }
+    fresh = table_read(r);
     PQclear(r);
+    if (!fresh)
+        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    pthread_rwlock_wrlock(&table_lock);
+    old = table;
+    table = fresh;
+    pthread_rwlock_unlock(&table_lock);
+    table_free(old);
     return ST_OK;
 }
 
@@ -92,10 +135,15 @@ enum status db_away(struct fault *f)
 
 static enum status constraint_fault(const char *name, struct fault *f)
 {
-    for (size_t i = 0; name && i < nfacts; i++)
-        if (strcmp(facts[i].constraint, name) == 0)
-            return fault_set(f, facts[i].status, facts[i].field, "%s", facts[i].sentence);
-    return fault_set(f, ST_CONFLICT, NULL, "this collides with what is stored");
+    enum status st = ST_OK;
+
+    pthread_rwlock_rdlock(&table_lock);
+    for (size_t i = 0; name && table && i < table->n && st == ST_OK; i++)
+        if (strcmp(table->facts[i].constraint, name) == 0)
+            st = fault_set(f, table->facts[i].status, table->facts[i].field, "%s",
+                           table->facts[i].sentence);
+    pthread_rwlock_unlock(&table_lock);
+    return st != ST_OK ? st : fault_set(f, ST_CONFLICT, NULL, "this collides with what is stored");
 }
 
 static bool is_class(const char *state, const char *class)
