@@ -11,10 +11,13 @@ BEGIN
     END IF;
 END $$;
 
+-- For the organization that owns the object, and for who opened it: an editor of a project may belong to another one.
 CREATE FUNCTION domain.upload_get(a domain.actor, upload bigint) RETURNS SETOF domain.upload LANGUAGE sql STABLE AS $$
     SELECT u.*
       FROM domain.upload u
-     WHERE u.id = $2 AND u.organization_id = (a).organization_id AND EXISTS (SELECT 1 FROM domain.context(a)) $$;
+     WHERE u.id = $2
+       AND (u.account_id = (a).account_id
+            OR u.organization_id = (a).organization_id AND EXISTS (SELECT 1 FROM domain.context(a))) $$;
 
 CREATE FUNCTION domain.upload_create(a domain.actor, model bigint, file_name text, media_type text DEFAULT NULL,
                                      size bigint DEFAULT NULL, ttl_s bigint DEFAULT 3600) RETURNS bigint
@@ -72,7 +75,8 @@ DECLARE
     format text;
 BEGIN
     SELECT u.* INTO sent FROM data.upload u
-     WHERE u.id = $2 AND u.organization_id = (a).organization_id AND u.completed_at IS NULL
+     WHERE u.id = $2 AND u.completed_at IS NULL
+       AND (u.account_id = (a).account_id OR u.organization_id = (a).organization_id)
        FOR NO KEY UPDATE;
     IF sent.id IS NULL OR sent.digest IS NULL THEN
         PERFORM domain.fail('FV404', 'upload', 'No file has arrived for this session');

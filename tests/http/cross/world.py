@@ -14,11 +14,12 @@ import json
 import os
 import re
 import secrets
+import subprocess
 import sys
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from lib import HTTP_URL, Answer, sql  # noqa: E402
+from lib import HTTP_URL, Answer  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 SCHEMAS = os.path.join(ROOT, "docs", "api", "schemas")
@@ -28,6 +29,26 @@ USUAL = ("training", "models", "datasets", "read", "write", "predict")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 NOWHERE = "00000000-0000-4000-8000-000000000000"  # a well-formed id that nothing bears
+
+
+_psql = None
+
+
+def sql(query):
+    """As lib.sql, through one psql that stays: rows as lines with | between columns."""
+    global _psql
+    if _psql is None:
+        shell = 'exec "$FOVEA_PG_BIN/psql" -XqAt -v ON_ERROR_STOP=1 -h "$FOVEA_RUN" -U postgres -d fovea'
+        _psql = subprocess.Popen([os.environ["FOVEA_STACK"], "exec", "sh", "-c", shell], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    _psql.stdin.write(query + "\n;\n\\echo end of rows\n")
+    _psql.stdin.flush()
+    rows = []
+    for line in _psql.stdout:
+        if line == "end of rows\n":
+            return "\n".join(rows)
+        rows.append(line[:-1])
+    raise RuntimeError("psql refused: " + query[:1000])
 
 
 def quote(text):
