@@ -9,6 +9,7 @@
 #   http       starts one throw-away stack (tests/http/stack.sh) and runs tests/http/*/NN_* against it
 #   programs   just the programs named
 #
+# FOVEA_FIXTURES: folder of large pictures and models (default: ../shared/fixtures when it is there).
 # FOVEA_TEST_SECONDS (300): how long one program may take.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -17,8 +18,20 @@ limit_s=${FOVEA_TEST_SECONDS:-300}
 work=$(mktemp -d "${TMPDIR:-/tmp}/fovea-tests.XXXXXX")
 counts=${FOVEA_TEST_COUNTS:-$work/counts}
 trap 'rm -rf "$work"' EXIT
-: "${FOVEA_FIXTURES:=$PWD/../shared/fixtures}"
-export FOVEA_FIXTURES
+# Settings of a site that happens to be exported in this shell are not those of the tests.
+if [ "${1:-all}" != programs ]; then
+  for name in ${!FOVEA_@}; do
+    case $name in
+      FOVEA_FIXTURES | FOVEA_TEST_* | FOVEA_CRASH_* | FOVEA_SLOW | FOVEA_USER | FOVEA_BIN) ;;
+      *) unset "$name" ;;
+    esac
+  done
+fi
+# The large fixtures lie beside the clone or where FOVEA_FIXTURES says; tests that want them skip without.
+if [ -n "${FOVEA_FIXTURES:-}" ] || [ -d ../shared/fixtures ]; then
+  export FOVEA_FIXTURES=${FOVEA_FIXTURES:-$PWD/../shared/fixtures}
+  [ -d "$FOVEA_FIXTURES" ] || { echo "FOVEA_FIXTURES is no folder: $FOVEA_FIXTURES" >&2; exit 66; }
+fi
 # shellcheck source=tests/sanitize/options.sh
 . tests/sanitize/options.sh
 [ -n "${FOVEA_STACK:-}" ] || sanitize_options "$PWD/tests/sanitize" # a stack has said it better
