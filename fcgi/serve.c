@@ -50,6 +50,10 @@ static enum status serve_dialect(struct request *rq, struct response *rs, struct
 
     if (st == ST_NO_METHOD)
         response_header(rs, "Allow", "%s", allow);
+    if (st == ST_NO_METHOD && strcmp(rq->method, "OPTIONS") == 0) { /* which methods there are is no secret */
+        rs->status = 204;
+        return ST_OK;
+    }
     if (st != ST_OK)
         return st;
     if ((st = auth_request_key(rq, f)) != ST_OK || (st = auth_count(rq, f)) != ST_OK ||

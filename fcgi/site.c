@@ -132,9 +132,14 @@ static enum status serve_page(struct request *rq, struct response *rs, struct fa
     const char *dialect = rq->transport->param(rq->transport->arg, "FOVEA_DIALECT");
 
     /* An API that this release does not serve has no pages either. */
-    for (size_t i = 0; dialect && strcmp(dialect, "site") == 0 && i < sizeof pages / sizeof *pages; i++)
-        if (strcmp(pages[i].path, rq->raw_path) == 0)
+    for (size_t i = 0; dialect && strcmp(dialect, "site") == 0 && i < sizeof pages / sizeof *pages; i++) {
+        if (strcmp(pages[i].path, rq->raw_path) != 0)
+            continue;
+        if (strcmp(rq->method, "GET") == 0)
             return pages[i].serve(rq, rs, f);
+        response_header(rs, "Allow", "GET");
+        return fault_set(f, ST_NO_METHOD, NULL, "this resource does not know %.16s", rq->method);
+    }
     return fault_set(f, ST_NOT_FOUND, NULL, "there is no such resource");
 }
 
