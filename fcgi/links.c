@@ -259,6 +259,8 @@ enum status links_receive(struct request *rq, struct response *rs, struct fault 
     struct digest d;
     char hex[DIGEST_HEX + 1];
     int64_t wanted = 0, size = 0;
+    const void *bytes;
+    size_t arrived;
     enum status st = upload_find(rq, &sr, &wanted, f);
 
     if (st != ST_OK)
@@ -268,13 +270,15 @@ enum status links_receive(struct request *rq, struct response *rs, struct fault 
     request_db_release(rq); /* hashing takes long */
     if ((st = spool_adopt(rq->ctx->store, rq->body_file, rq->ctx->spool_dir, wanted, &spool, f)) !=
             ST_OK ||
-        (st = spool_publish(spool, &d, &size, f)) != ST_OK)
+        (st = spool_map(spool, &bytes, &arrived, f)) != ST_OK)
         goto out;
-    if (size != wanted) { /* cut short: what has arrived is nobody's and gc takes it */
-        st = fault_set(f, ST_INVALID, NULL, "%lld bytes were announced, %lld arrived", (long long)wanted,
-                       (long long)size);
+    if ((int64_t)arrived != wanted) {
+        st = fault_set(f, ST_INVALID, NULL, "%lld bytes were announced, %zu arrived", (long long)wanted,
+                       arrived);
         goto out;
     }
+    if ((st = spool_publish(spool, &d, &size, f)) != ST_OK)
+        goto out;
     if ((st = request_db_lease(rq, f)) != ST_OK)
         goto out;
     st = upload_stored(rq, sr.id, &d, size, spool, f);

@@ -127,13 +127,14 @@ static void discard(struct request *rq, const struct model_create *cmd)
 }
 
 /* Clients save a file under its suffix and open it by that: the suffix must be true. */
-static enum status check_suffix(const char *filename, const struct model_card *card, struct fault *f)
+static enum status check_suffix(const char *field, const char *filename, const struct model_card *card,
+                                struct fault *f)
 {
     const char *suffix = card->format == MODEL_PT ? ".pt" : ".onnx";
 
     if (has_suffix(filename, suffix))
         return ST_OK;
-    return fault_set(f, ST_INVALID, "file", "holds %s; its name must end in %s",
+    return fault_set(f, ST_INVALID, field, "holds %s; its name must end in %s",
                      card->format == MODEL_PT ? "a PyTorch checkpoint" : "an ONNX model", suffix);
 }
 
@@ -155,8 +156,9 @@ static enum status upload_file(struct request *rq, struct response *rs, struct f
         goto out;
     }
     if ((st = check_file(up.spool, &card, f)) != ST_OK ||
-        (st = check_suffix(up.filename, card, f)) != ST_OK || (st = describe(cmd, card, f)) != ST_OK ||
-        (st = publish(rq, &up, cmd, f)) != ST_OK || (st = request_db_lease(rq, f)) != ST_OK)
+        (st = check_suffix("file", up.filename, card, f)) != ST_OK ||
+        (st = describe(cmd, card, f)) != ST_OK || (st = publish(rq, &up, cmd, f)) != ST_OK ||
+        (st = request_db_lease(rq, f)) != ST_OK)
         goto out;
     if ((st = respond_operation(rq, rs, f)) != ST_OK)
         discard(rq, cmd);
@@ -204,8 +206,9 @@ enum status ultralytics_upload_create(struct request *rq, struct response *rs, s
     return respond_operation(rq, rs, f);
 }
 
-/* What the session holds: ST_NOT_FOUND before a file has arrived. */
-static enum status find_stored(struct request *rq, struct digest *ret, struct fault *f)
+/* What the session holds, and under which name: ST_NOT_FOUND before a file has arrived. */
+static enum status find_stored(struct request *rq, struct digest *ret, const char **ret_name,
+                               struct fault *f)
 {
     const struct upload_complete *cmd = rq->command;
     const struct param params[] = { p_text(actor_literal(&rq->who, rq->arena)),
@@ -213,13 +216,15 @@ static enum status find_stored(struct request *rq, struct digest *ret, struct fa
                                     p_i64(rq->arena, cmd->upload.stamp) };
     PGresult *r;
     enum status st =
-        db_read(rq->db, "SELECT u.digest FROM domain.upload_get($1, $2) AS u WHERE u.stamp = $3", params,
-                3, &r, f);
+        db_read(rq->db, "SELECT u.digest, u.name FROM domain.upload_get($1, $2) AS u WHERE u.stamp = $3",
+                params, 3, &r, f);
 
     if (st != ST_OK)
         return st;
     if (PQntuples(r) == 0 || !row_bytes(r, 0, 0, ret->bytes, DIGEST_BYTES))
         st = fault_set(f, ST_NOT_FOUND, "upload", "no file has arrived for this session");
+    else
+        *ret_name = arena_strdup(rq->arena, row_text(r, 0, 1));
     PQclear(r);
     return st;
 }
@@ -248,7 +253,8 @@ enum status ultralytics_upload_complete(struct request *rq, struct response *rs,
     struct model_card *card = NULL;
     struct digest d;
     char hex[DIGEST_HEX + 1];
-    enum status st = find_stored(rq, &d, f);
+    const char *name = NULL;
+    enum status st = find_stored(rq, &d, &name, f);
 
     if (st != ST_OK)
         return st;
@@ -256,7 +262,9 @@ enum status ultralytics_upload_complete(struct request *rq, struct response *rs,
     if (field_given(cmd, FIELD(upload_complete, checksum)) && strcasecmp(cmd->checksum, hex) != 0)
         return fault_set(f, ST_INVALID, "checksum", "is not the SHA-256 of what has arrived");
     request_db_release(rq);
-    if ((st = read_stored(rq, &d, &card, f)) == ST_OK && (st = request_db_lease(rq, f)) == ST_OK) {
+    if ((st = read_stored(rq, &d, &card, f)) == ST_OK &&
+        (st = check_suffix("upload", name ? name : "", card, f)) == ST_OK &&
+        (st = request_db_lease(rq, f)) == ST_OK) {
         DESCRIBE(upload_complete, cmd, card);
         if (card->task_known)
             set_text(cmd, FIELD(upload_complete, task), &cmd->task, model_task_name(card->task));
