@@ -47,11 +47,18 @@ struct route {
     enum body_kind body;
     enum pool pool;
     struct page_rule page;
-    bool uncounted;      /* not against the plan's limits */
-    bool secret;         /* returns a secret: no Idempotency-Key, no store */
-    bool upload;         /* the credential is checked before nginx reads the body */
-    const char *summary; /* one line for the OpenAPI document */
-    const char *noun;    /* schema name in docs/api/openapi/<dialect>.json; NULL: none */
+    bool uncounted;         /* not against the plan's limits */
+    bool secret;            /* returns a secret: no Idempotency-Key, no store */
+    bool upload;            /* the credential is checked before nginx reads the body */
+    const char *summary;    /* one line for the OpenAPI document */
+    const char *noun;       /* what a row is: docs/api/schemas/<dialect>/<noun>.json; NULL: none */
+    const char *media_type; /* of an answer that is not JSON */
+};
+
+/* The JSON Schema of a noun, as lines; a table of them ends with a row of NULLs. */
+struct noun_schema {
+    const char *dialect, *noun;
+    const char *const *lines;
 };
 
 struct dialect {
@@ -62,7 +69,8 @@ struct dialect {
     size_t nroutes;
     enum ref_kind ref; /* how ids are spelled */
     struct json_style style;
-    const char *docs_note; /* for the OpenAPI document */
+    const char *docs_note;             /* for the OpenAPI document */
+    const struct noun_schema *schemas; /* may hold other dialects' too; NULL: none */
 
     /* The key of the request; ST_UNAUTHENTICATED when there is none. */
     enum status (*credential)(const struct request *rq, struct slice *ret, struct fault *f);

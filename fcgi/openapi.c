@@ -197,10 +197,13 @@ static void write_route(const struct dialect *d, const struct route *route, stru
     buffer_char(out, '"');
     write_parameters(d, route, out);
     write_body(d, route, out);
-    buffer_printf(out,
-                  ",\"responses\":{\"%d\":{\"description\":\"Success\"},\"default\":{\"description\":"
-                  "\"Failure, in this API's form\"}}}",
-                  route->status);
+    buffer_printf(out, ",\"responses\":{\"%d\":{\"description\":\"Success\",\"content\":{\"%s\":{",
+                  route->status, route->media_type ? route->media_type : "application/json");
+    if (!route->media_type) {
+        buffer_text(out, "\"schema\":");
+        openapi_write_answer(d, route, out);
+    }
+    buffer_text(out, "}}},\"default\":{\"description\":\"Failure, in this API's form\"}}}");
 }
 
 static bool seen_before(const struct dialect *d, size_t i)
@@ -224,7 +227,9 @@ void openapi_write(const struct dialect *d, const char *server_url, struct buffe
     buffer_text(
         out,
         "}],\"security\":[{\"key\":[]}],\"components\":{\"securitySchemes\":{\"key\":{\"type\":\"http\","
-        "\"scheme\":\"bearer\"}}},\"paths\":{");
+        "\"scheme\":\"bearer\"}},");
+    openapi_write_schemas(d, out);
+    buffer_text(out, "},\"paths\":{");
     for (size_t i = 0; i < d->nroutes; i++) {
         bool first = true;
 

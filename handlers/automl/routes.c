@@ -1,6 +1,7 @@
 /* The AutoML Projects API as tables: nine operations, and one extension (removing a member). */
 #include "domain/operations.h"
 #include "handlers/automl/automl.h"
+#include "handlers/schemas.h"
 
 /* The domain compares uuids in lower case. */
 static const char *uuid_word(const char *text, struct arena *a)
@@ -68,7 +69,7 @@ static const struct route routes[] = {
       .scopes = SCOPE_READ, .summary = "What happened in a project, oldest first",
       .noun = "timeline_entry" },
     { "GET", "/projects/{project_id}/export", &op_project_get, KEYS(project_path), .status = 200,
-      .handler = automl_export, .scopes = SCOPE_READ, .pool = POOL_SLOW,
+      .handler = automl_export, .media_type = "application/zip", .scopes = SCOPE_READ, .pool = POOL_SLOW,
       .summary = "The whole project as a ZIP archive with manifest.json" },
 };
 
@@ -80,6 +81,7 @@ const struct dialect automl_dialect = {
     .nroutes = sizeof routes / sizeof *routes,
     .ref = REF_UUID,
     .style = { .time_digits = 0 },
+    .schemas = answer_schemas,
     .docs_note = "Projects with members, timeline and export. Errors are {detail}.",
     .credential = automl_credential,
     .page = automl_page,

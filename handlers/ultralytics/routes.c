@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "domain/operations.h"
+#include "handlers/schemas.h"
 #include "handlers/ultralytics/ultralytics.h"
 
 /* A date without a time ends with that day. */
@@ -180,6 +181,7 @@ const struct dialect ultralytics_dialect = {
     .nroutes = sizeof ultralytics_routes / sizeof *ultralytics_routes,
     .ref = REF_STAMPED,
     .style = { .time_digits = 3 },
+    .schemas = answer_schemas,
     .docs_note = "Projects, models, predictions, API keys, storage and activity. Errors are "
                  "{success:false, error:{code, message, details}}.",
     .credential = ultralytics_credential,
