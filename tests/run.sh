@@ -52,6 +52,11 @@ tap_count() {
     }' "$1"
 }
 
+# Why tests were skipped, each reason once.
+skip_reasons() {
+  sed -nE 's/^(ok|1\.\.0).*# *SKIP *//Ip' "$1" | sort -u | paste -sd';' | sed 's/;/; /g'
+}
+
 # run_program NAME COMMAND...
 run_program() {
   local name=$1 started=$SECONDS status passed failed skipped bad
@@ -69,7 +74,7 @@ run_program() {
 
   local note="$passed passed"
   [ "$failed" = 0 ] || note="$note, $failed failed"
-  [ "$skipped" = 0 ] || note="$note, $skipped skipped"
+  [ "$skipped" = 0 ] || note="$note, $skipped skipped ($(skip_reasons "$work/out"))"
   [ $((SECONDS - started)) -lt 5 ] || note="$note, $((SECONDS - started)) s"
   if [ "$failed" = 0 ]; then
     printf 'ok    %-40s %s\n' "$name" "$note"
