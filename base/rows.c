@@ -20,8 +20,9 @@ enum column_kind {
 struct rows_column {
     enum column_kind kind;
     bool optional;
-    size_t key_at, key_n; /* `"name":` in keys */
-    const char *purpose;  /* PRINT_LINK */
+    size_t key_at, key_n;   /* `"name":` in keys */
+    size_t twin_at, twin_n; /* `,"other":`; none: 0 */
+    const char *purpose;    /* PRINT_LINK */
 };
 
 /* Type numbers of PostgreSQL's catalogue, fixed for ever (pg_type.dat). */
@@ -50,8 +51,8 @@ static enum column_kind kind_of_type(Oid type)
 static void column_begin(struct rows *r, int i)
 {
     struct rows_column *c = &r->columns[i];
-    const char *name = PQfname(r->result, r->first + i), *hash;
-    size_t n = strlen(name);
+    const char *name = PQfname(r->result, r->first + i), *mark;
+    size_t n = strlen(name), twin = 0;
 
     c->kind = kind_of_type(PQftype(r->result, r->first + i));
     if (name[0] == '#') {
@@ -61,15 +62,25 @@ static void column_begin(struct rows *r, int i)
     if (n && name[n - 1] == '?') {
         c->optional = true;
         n--;
-    } else if ((hash = strchr(name, '#'))) {
+    } else if ((mark = strchr(name, '#'))) {
         c->kind = PRINT_LINK;
-        c->purpose = hash + 1;
-        n = (size_t)(hash - name);
+        c->purpose = mark + 1;
+        n = (size_t)(mark - name);
+    } else if ((mark = strchr(name, ','))) {
+        twin = n - (size_t)(mark - name) - 1;
+        n = (size_t)(mark - name);
     }
     c->key_at = r->keys.n;
     json_write_string(&r->keys, name, n);
     buffer_char(&r->keys, ':');
     c->key_n = r->keys.n - c->key_at;
+    if (twin) {
+        c->twin_at = r->keys.n;
+        buffer_char(&r->keys, ',');
+        json_write_string(&r->keys, name + n + 1, twin);
+        buffer_char(&r->keys, ':');
+        c->twin_n = r->keys.n - c->twin_at;
+    }
 }
 
 bool rows_begin(struct rows *r, const PGresult *result, int first, const struct json_style *style,
@@ -201,6 +212,10 @@ void rows_members(const struct rows *r, int row, struct buffer *out)
             buffer_char(out, ',');
         buffer_bytes(out, r->keys.p + c->key_at, c->key_n);
         write_value(r, row, i, out);
+        if (c->twin_n) {
+            buffer_bytes(out, r->keys.p + c->twin_at, c->twin_n);
+            write_value(r, row, i, out);
+        }
         comma = true;
     }
 }
@@ -218,7 +233,7 @@ static bool column_is(const char *column, const char *name)
 
     if (*column == '#')
         return strcmp(column + 1, name) == 0;
-    return strncmp(column, name, n) == 0 && (column[n] == '\0' || column[n] == '?' || column[n] == '#');
+    return strncmp(column, name, n) == 0 && strchr("?#,", column[n]); /* its NUL counts too */
 }
 
 void rows_value(const struct rows *r, int row, const char *name, struct buffer *out)

@@ -10,6 +10,7 @@ struct draft {
     struct buffer sql;
     struct sentence *out;
     struct arena *arena;
+    size_t actor;    /* number of the actor's parameter; 0: not yet used */
     bool named_refs; /* refs among the first named_args fields stand in FROM as k0, k1, ...: see
                         draft_keys */
     size_t named_args;
@@ -144,7 +145,12 @@ static void draft_call(struct draft *d, const struct operation *op, const char *
                        const struct actor *who, const void *command)
 {
     buffer_printf(&d->sql, "%s(", function);
-    draft_param(d, p_text(actor_literal(who, d->arena)));
+    if (d->actor) {
+        buffer_printf(&d->sql, "$%zu", d->actor);
+    } else {
+        draft_param(d, p_text(actor_literal(who, d->arena)));
+        d->actor = d->out->n;
+    }
     buffer_text(&d->sql, "::domain.actor");
     for (size_t i = 0; i < op->nargs; i++) {
         buffer_text(&d->sql, ", ");
@@ -284,36 +290,56 @@ static void draft_page(struct draft *d, const struct operation *op, const struct
     buffer_char(&d->sql, ')');
 }
 
-static void draft_list(struct draft *d, const struct operation *op, const struct actor *who,
-                       const struct asker *asker, const struct shape *shape, const void *command,
-                       const struct page *page)
+static void draft_guard(struct draft *d, const struct operation *op, const struct actor *who,
+                        const void *command)
 {
-    buffer_printf(&d->sql, "SELECT n.total, p.id, p.created_at, %s.* FROM ", shape->name ? "s" : "p");
-    draft_keys(d, op, command);
-    if (op->guard) {
-        struct operation guard = *op;
+    struct operation guard = *op;
 
-        guard.nargs = 1;
-        draft_call(d, &guard, op->guard, who, command);
-        buffer_text(&d->sql, " AS g CROSS JOIN LATERAL ");
-    }
+    if (!op->guard)
+        return;
+    guard.nargs = 1;
+    draft_call(d, &guard, op->guard, who, command);
+    buffer_text(&d->sql, " AS g CROSS JOIN LATERAL ");
+}
+
+/* One row with the number of all rows that the filters let through; none when the guard finds nothing.
+ */
+static void draft_total(struct draft *d, const struct operation *op, const struct actor *who,
+                        const void *command)
+{
+    buffer_text(&d->sql, "SELECT n.total FROM ");
+    draft_keys(d, op, command);
+    draft_guard(d, op, who, command);
     if (has_filter(op, command)) {
         buffer_text(&d->sql, "(SELECT count(*) FROM ");
         draft_call(d, op, op->call, who, command);
         buffer_text(&d->sql, " AS r");
         draft_filters(d, op, command);
-        buffer_text(&d->sql, ") AS n(total)");
+        buffer_char(&d->sql, ')');
     } else {
         draft_call(d, op, op->total, who, command);
-        buffer_text(&d->sql, " AS n(total)");
     }
-    buffer_text(&d->sql, " LEFT JOIN LATERAL ");
+    buffer_text(&d->sql, " AS n(total)");
+}
+
+/*
+ * The total is a value beside the page, not a row to join it to: the page's order is then known to be
+ * that of its index, and nothing is sorted again.
+ */
+static void draft_list(struct draft *d, const struct operation *op, const struct actor *who,
+                       const struct asker *asker, const struct shape *shape, const void *command,
+                       const struct page *page)
+{
+    buffer_text(&d->sql, "SELECT (");
+    draft_total(d, op, who, command);
+    buffer_printf(&d->sql, ") AS total, p.id, p.created_at, %s.* FROM ", shape->name ? "s" : "p");
+    draft_keys(d, op, command);
+    draft_guard(d, op, who, command);
     draft_page(d, op, who, command, page);
-    buffer_text(&d->sql, " AS p ON true");
+    buffer_text(&d->sql, " AS p");
     if (shape->name) {
-        buffer_text(&d->sql, " LEFT JOIN LATERAL ");
+        buffer_text(&d->sql, " CROSS JOIN LATERAL ");
         draft_shape(d, shape, "p", who, asker);
-        buffer_text(&d->sql, " ON p.id IS NOT NULL");
     }
     draft_order(d, op, command, "p");
 }
@@ -335,6 +361,16 @@ enum status operation_read(const struct operation *op, const struct actor *who,
         buffer_text(&d.sql, " AS r");
         draft_row(&d, shape, who, asker);
     }
+    return draft_done(&d, f);
+}
+
+enum status operation_total(const struct operation *op, const struct actor *who, const void *command,
+                            struct arena *a, struct sentence *ret, struct fault *f)
+{
+    struct draft d = { .out = ret, .arena = a };
+
+    ret->n = 0;
+    draft_total(&d, op, who, command);
     return draft_done(&d, f);
 }
 

@@ -92,12 +92,15 @@ struct sentence {
 
 /*
  * Composes. Texts live in the arena. For a list the first OPERATION_HIDDEN columns are total, id and
- * created_at of the row (NULL when the page is empty); the rest is the shape's.
+ * created_at of the row, the rest is the shape's; an empty page has no row: operation_total counts then.
  */
 enum status operation_read(const struct operation *op, const struct actor *who,
                            const struct asker *asker, const struct shape *shape, const void *command,
                            const struct page *page, struct arena *a, struct sentence *ret,
                            struct fault *f) MUST_USE;
+/* The total alone, for a list whose page is empty; no row: the guard found nothing. */
+enum status operation_total(const struct operation *op, const struct actor *who, const void *command,
+                            struct arena *a, struct sentence *ret, struct fault *f) MUST_USE;
 /* The write itself, and the sentence that reads the row it remembered (n = 0 in *ret_read when nothing
  * is read). */
 enum status operation_write(const struct operation *op, const struct actor *who,

@@ -71,6 +71,24 @@ static const char *next_cursor(struct request *rq, struct response *rs, const PG
     return cursor;
 }
 
+/* An empty page of a list: none there are, or the page is behind the last. */
+static enum status respond_empty(struct request *rq, struct response *rs, const PGresult *page,
+                                 struct fault *f)
+{
+    struct sentence s;
+    PGresult *r;
+    enum status st = operation_total(rq->route->op, &rq->who, rq->command, rq->arena, &s, f);
+
+    if (st != ST_OK || (st = db_read(rq->db, s.sql, s.params, s.n, &r, f)) != ST_OK)
+        return st;
+    if (PQntuples(r) == 0)
+        st = fault_set(f, ST_NOT_FOUND, NULL, "not found");
+    else
+        write_answer(rq, rs, page, OPERATION_HIDDEN, 0, row_i64(r, 0, 0), NULL);
+    PQclear(r);
+    return st;
+}
+
 static enum status respond_read(struct request *rq, struct response *rs, struct fault *f)
 {
     const struct operation *op = rq->route->op;
@@ -84,10 +102,11 @@ static enum status respond_read(struct request *rq, struct response *rs, struct 
     if (st != ST_OK || (st = db_read(rq->db, s.sql, s.params, s.n, &r, f)) != ST_OK)
         return st;
     if (PQntuples(r) == 0) {
-        st = fault_set(f, ST_NOT_FOUND, NULL, "not found");
+        st = op->kind == OP_LIST ? respond_empty(rq, rs, r, f)
+                                 : fault_set(f, ST_NOT_FOUND, NULL, "not found");
     } else if (op->kind == OP_LIST) {
         const int64_t total = row_i64(r, 0, 0);
-        const int n = PQgetisnull(r, 0, 1) ? 0 : PQntuples(r);
+        const int n = PQntuples(r);
 
         write_answer(rq, rs, r, OPERATION_HIDDEN, n, total, next_cursor(rq, rs, r, n, total));
     } else {

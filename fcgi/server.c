@@ -87,8 +87,9 @@ static void serve_one(struct worker *w, FCGX_Request *fcgi, struct buffer *heade
 }
 
 /*
- * libfcgi closes a connection by waiting for nginx to close it first, which costs as much as the rest of a short
- * request. The wait is for a body that we did not read: without one, nginx has all it needs in the answer.
+ * libfcgi closes a connection by waiting for nginx to close it first, which costs as much as the rest of
+ * a short request. The wait is for a body that we did not read: without one, nginx has all it needs in
+ * the answer.
  */
 static bool owes_body(const FCGX_Request *fcgi)
 {
@@ -123,7 +124,8 @@ static void *worker_loop(void *arg)
             break;
         if (FCGX_Accept_r(&fcgi) < 0) /* another thread took it */
             continue;
-        fcgi.keepConnection = 0; /* nginx asks for it only to see the end record: see nginx/fastcgi.conf */
+        fcgi.keepConnection =
+            0; /* nginx asks for it only to see the end record: see nginx/fastcgi.conf */
         serve_one(w, &fcgi, &headers, &body);
         if (!owes_body(&fcgi))
             FCGX_Detach(&fcgi);

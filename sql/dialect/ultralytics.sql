@@ -13,14 +13,13 @@ LANGUAGE sql STABLE AS $$
     SELECT ultralytics.hex_id(m.id, m.created_at), ultralytics.hex_id(m.id, m.created_at), m.name, m.slug, m.task,
            m.status, ultralytics.time(m.created_at) $$;
 
+-- No FROM: with a join in it each row of a page would pass through a cache that never hits.
 CREATE FUNCTION ultralytics.project(p domain.project, a domain.asker)
-RETURNS TABLE ("id" text, "_id" text, "name" text, "slug" text, "username" text, "owner" text, "description" text,
-               "visibility" text, "modelCount" integer, "modelNames" json, "tags" json, "license" text,
-               "totalBytes" bigint, "starCount" integer, "isStarred" boolean, "archived" boolean, "iconColor" text,
-               "iconLetter" text, "metadata" jsonb, "createdAt" timestamptz, "updatedAt" timestamptz,
-               "#isOwner" boolean, "#models" json) LANGUAGE sql STABLE AS $$
-    SELECT ultralytics.hex_id(p.id, p.created_at), ultralytics.hex_id(p.id, p.created_at), p.name, p.slug, o.handle,
-           o.handle, p.description, p.visibility, p.model_count,
+RETURNS TABLE ("id,_id" text, "name" text, "slug" text, "username,owner" text, "description" text, "visibility" text,
+               "modelCount" integer, "modelNames" json, "tags" json, "license" text, "totalBytes" bigint,
+               "starCount" integer, "isStarred" boolean, "archived" boolean, "iconColor" text, "iconLetter" text,
+               "metadata" jsonb, "createdAt" timestamptz, "updatedAt" timestamptz, "#isOwner" boolean, "#models" json) LANGUAGE sql STABLE AS $$
+    SELECT ultralytics.hex_id(p.id, p.created_at), p.name, p.slug, p.owner_handle, p.description, p.visibility, p.model_count,
            CASE WHEN p.model_count = 0 THEN '[]'::json
                 ELSE to_json(ARRAY(SELECT m.name FROM domain.model m
                                     WHERE m.project_id = p.id ORDER BY m.created_at DESC, m.id DESC LIMIT 100))
@@ -33,9 +32,7 @@ RETURNS TABLE ("id" text, "_id" text, "name" text, "slug" text, "username" text,
            CASE WHEN NOT (a).detail OR p.model_count = 0 THEN '[]'::json
                 ELSE to_json(ARRAY(SELECT s FROM domain.model m, LATERAL ultralytics.model_summary(m, a) AS s
                                     WHERE m.project_id = p.id ORDER BY m.created_at DESC, m.id DESC LIMIT 100))
-           END
-      FROM domain.organization o
-     WHERE o.id = p.organization_id $$;
+           END $$;
 
 CREATE FUNCTION ultralytics.project_gone(p domain.project_trashed, a domain.asker)
 RETURNS TABLE ("id" text, "trashedAt" timestamptz, "expiresAt" timestamptz, "cascadedModels" bigint)
@@ -48,7 +45,7 @@ RETURNS TABLE ("epoch" integer, "metrics" jsonb, "fitness" double precision, "ti
 
 -- The final metrics, or in their absence those of the newest run; train results of that run alone.
 CREATE FUNCTION ultralytics.model(m domain.model, a domain.asker)
-RETURNS TABLE ("id" text, "_id" text, "name" text, "slug" text, "projectId" text, "projectSlug" text, "username" text,
+RETURNS TABLE ("id,_id" text, "name" text, "slug" text, "projectId" text, "projectSlug" text, "username" text,
                "owner" text, "description" text, "task" text, "status" text, "visibility" text, "epochs" integer,
                "bestEpoch" integer, "bestFitness" double precision, "metrics" jsonb, "trainArgs" jsonb,
                "trainResults" json, "modelInfo" json, "classNames" json, "plots" jsonb, "environment" jsonb,
@@ -57,7 +54,7 @@ RETURNS TABLE ("id" text, "_id" text, "name" text, "slug" text, "projectId" text
                "consoleChunks" integer, "starCount" integer, "isStarred" boolean, "license" text, "color" text,
                "downloadCount" bigint, "startedAt" timestamptz, "completedAt" timestamptz, "trainedAt" timestamptz,
                "createdAt" timestamptz, "updatedAt" timestamptz, "#isOwner" boolean) LANGUAGE sql STABLE AS $$
-    SELECT ultralytics.hex_id(m.id, m.created_at), ultralytics.hex_id(m.id, m.created_at), m.name, m.slug,
+    SELECT ultralytics.hex_id(m.id, m.created_at), m.name, m.slug,
            ultralytics.hex_id(p.id, p.created_at), p.slug, o.handle, o.handle, m.description, m.task, m.status,
            p.visibility, r.epochs, r.best_epoch, r.best_fitness,
            CASE WHEN m.metrics = '{}' THEN coalesce(r.metrics, '{}') ELSE m.metrics END,
@@ -120,10 +117,10 @@ RETURNS TABLE ("id" text, "keyId" text, "name" text, "keyPrefix" text, "scopes" 
            to_json(k.scopes), k.created_at, k.last_used_at $$;
 
 CREATE FUNCTION ultralytics.event(e domain.event, a domain.asker)
-RETURNS TABLE ("id" text, "_id" text, "type" text, "action" text, "resourceType" text, "resourceId" text,
+RETURNS TABLE ("id,_id" text, "type" text, "action" text, "resourceType" text, "resourceId" text,
                "resourceName" text, "message" text, "metadata" jsonb, "user" text, "seen" boolean, "archived" boolean,
                "createdAt" timestamptz, "timestamp" timestamptz) LANGUAGE sql STABLE AS $$
-    SELECT ultralytics.hex_id(e.id, e.created_at), ultralytics.hex_id(e.id, e.created_at), e.action, e.action, e.noun,
+    SELECT ultralytics.hex_id(e.id, e.created_at), e.action, e.action, e.noun,
            ultralytics.hex_id(e.noun_id, e.noun_created_at), e.noun_name, e.message, e.metadata,
            (SELECT c.username FROM domain.account c WHERE c.id = e.account_id), e.seen, e.archived, e.created_at,
            e.created_at $$;

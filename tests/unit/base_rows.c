@@ -40,3 +40,25 @@ TEST(a_time_becomes_microseconds)
     CHECK(!time_parse_us("2026-11-21 22:55:57+02", &us));
     CHECK(!time_parse_us("soon", &us));
 }
+
+TEST(a_value_with_two_names_is_printed_under_both)
+{
+    PGresAttDesc columns[2] = { { .name = (char[]){ "id,_id" }, .typid = 25 },
+                                { .name = (char[]){ "n" }, .typid = 20 } };
+    PGresult *r = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    const struct json_style style = { 0 };
+    struct buffer out = { 0 };
+    struct rows rows = { 0 };
+
+    REQUIRE(r && PQsetResultAttrs(r, 2, columns));
+    REQUIRE(PQsetvalue(r, 0, 0, (char[]){ "a\"b" }, 3) && PQsetvalue(r, 0, 1, (char[]){ "7" }, 1));
+    REQUIRE(rows_begin(&rows, r, 0, &style, NULL));
+    rows_object(&rows, 0, &out);
+    CHECK_STR(buffer_terminate(&out), "{\"id\":\"a\\\"b\",\"_id\":\"a\\\"b\",\"n\":7}");
+    buffer_clear(&out);
+    rows_value(&rows, 0, "id", &out);
+    CHECK_STR(buffer_terminate(&out), "\"a\\\"b\"");
+    rows_end(&rows);
+    buffer_free(&out);
+    PQclear(r);
+}
