@@ -4,7 +4,7 @@
 
 # make hands what stands on its command line to the scripts, in the environment.
 
-.PHONY: packages run stop status logs clean lint layers test-programs
+.PHONY: packages run stop status logs install clean lint layers test-programs
 packages: ## install what is missing from Debian (make run and make test do it too)
 	@tools/install_packages
 run: ## install what is missing, build, start everything on loopback, show one real prediction
@@ -15,6 +15,8 @@ status: ## what runs, and since when
 	@tools/stack status || test $$? = 3 # 3: stopped, which is no failure here
 logs: ## follow the logs (NAME=nginx|api|predict|slow|worker|postgres for one)
 	@tools/stack logs $(NAME)
+install: all ## put programs, units and settings where production has them (DESTDIR=... for a package); docs/deploy.md
+	@DESTDIR="$(DESTDIR)" tools/install
 clean: clean-build ## remove what was built; with YES=1 also stop, and remove all data of `make run`
 	@tools/clean
 lint: ## formatting, clang-tidy, include direction, nginx files, scripts, systemd units
