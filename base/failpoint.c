@@ -30,7 +30,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Of a plan in a file. */
 static char plan_path[256];
-static ino_t plan_inode; /* 0: no plan is loaded */
+static struct stat plan_seen; /* of the plan that is loaded; st_ino 0: none */
 static pthread_mutex_t plan_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void refuse(const char *entry)
@@ -106,6 +106,13 @@ static void read_environment(void)
 
 /* ---- a plan in a file */
 
+/* Numbers of files are used again: the time tells them apart. */
+static bool same_plan(const struct stat *s)
+{
+    return s->st_ino == plan_seen.st_ino && s->st_mtim.tv_sec == plan_seen.st_mtim.tv_sec &&
+           s->st_mtim.tv_nsec == plan_seen.st_mtim.tv_nsec;
+}
+
 /* Under plan_lock. Whoever made the file wrote it whole before it got this name. */
 static void load_plan(void)
 {
@@ -114,15 +121,15 @@ static void load_plan(void)
     FILE *in = fopen(plan_path, "re");
     size_t n;
 
-    if (in && fstat(fileno(in), &about) == 0 && about.st_ino != plan_inode) {
+    if (in && fstat(fileno(in), &about) == 0 && !same_plan(&about)) {
         forget_points();
-        plan_inode = about.st_ino;
+        plan_seen = about;
         n = fread(text, 1, sizeof text - 1, in);
         text[n] = '\0';
         parse_plan(text);
     } else if (!in) {
         forget_points();
-        plan_inode = 0;
+        plan_seen.st_ino = 0;
     }
     if (in)
         fclose(in);
@@ -202,7 +209,7 @@ void failpoint_arm(const char *plan)
     pthread_once(&once, read_environment);
     forget_points();
     plan_path[0] = '\0';
-    plan_inode = 0;
+    plan_seen.st_ino = 0;
     if (plan && plan[0] == '@')
         snprintf(plan_path, sizeof plan_path, "%s", plan + 1);
     else if (plan)
