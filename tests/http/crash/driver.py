@@ -76,20 +76,32 @@ def made_id(body):
     return json.loads(body)["data"]["id"]
 
 
-def new_project(name):
-    status, _, body = ask("POST", "/ultralytics/api/projects", **json_body({"name": name}))
-    assert status == 201, (status, body)
+class Refused(Exception):
+    """Not a 2xx where one is needed to go on."""
+
+
+def make(path, request):
+    """The id of what the request made."""
+    try:
+        status, _, body = ask("POST", path, **request)
+    except GONE as e:
+        raise Refused(repr(e)) from e
+    if status != 201:
+        raise Refused(f"{path}: {status} {body}")
     return made_id(body)
+
+
+def new_project(name):
+    return make("/ultralytics/api/projects", json_body({"name": name}))
 
 
 def demo_model(project):
     """The demonstration model, uploaded; and the form that asks it about its page."""
     with open(os.path.join(DEMO, "digits.onnx"), "rb") as f:
-        status, _, body = ask("POST", "/ultralytics/api/models", **model_form(project, "digits", f.read()))
-    assert status == 201, (status, body)
+        model = make("/ultralytics/api/models", model_form(project, "digits", f.read()))
     with open(os.path.join(DEMO, "page.jpg"), "rb") as f:
         content_type, form = multipart({}, {"file": ("page.jpg", f.read())})
-    return made_id(body), {"body": form, "headers": {"Content-Type": content_type}}
+    return model, {"body": form, "headers": {"Content-Type": content_type}}
 
 
 # ---- callers
