@@ -50,7 +50,8 @@ static enum status serve_dialect(struct request *rq, struct response *rs, struct
 
     if (st == ST_NO_METHOD)
         response_header(rs, "Allow", "%s", allow);
-    if (st == ST_NO_METHOD && strcmp(rq->method, "OPTIONS") == 0) { /* which methods there are is no secret */
+    if (st == ST_NO_METHOD &&
+        strcmp(rq->method, "OPTIONS") == 0) { /* which methods there are is no secret */
         rs->status = 204;
         return ST_OK;
     }
@@ -101,7 +102,8 @@ static void serve_precheck(struct request *rq, struct response *rs)
         st = auth_scope(rq, &f);
     if (st != ST_UNAUTHENTICATED && st != ST_FORBIDDEN)
         return;
-    rq->dialect->fault(rq, rs, st, &f); /* for WWW-Authenticate, which nginx passes on; the body is nginx's own */
+    rq->dialect->fault(rq, rs, st,
+                       &f); /* for WWW-Authenticate, which nginx passes on; the body is nginx's own */
     buffer_clear(&rs->body);
     rs->status = st == ST_UNAUTHENTICATED ? 401 : 403;
 }

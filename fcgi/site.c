@@ -132,7 +132,8 @@ static enum status serve_page(struct request *rq, struct response *rs, struct fa
     const char *dialect = rq->transport->param(rq->transport->arg, "FOVEA_DIALECT");
 
     /* An API that this release does not serve has no pages either. */
-    for (size_t i = 0; dialect && strcmp(dialect, "site") == 0 && i < sizeof pages / sizeof *pages; i++) {
+    for (size_t i = 0; dialect && strcmp(dialect, "site") == 0 && i < sizeof pages / sizeof *pages;
+         i++) {
         if (strcmp(pages[i].path, rq->raw_path) != 0)
             continue;
         if (strcmp(rq->method, "GET") == 0)
