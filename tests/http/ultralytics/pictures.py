@@ -104,7 +104,8 @@ def tiff(rows):
     out = struct.pack("<2sHIH", b"II", 42, 8, n)
     for tag, kind, count, value in entries:
         short = kind == 3 and count == 1
-        out += struct.pack("<HHI", tag, kind, count) + (struct.pack("<HH", value, 0) if short else struct.pack("<I", value))
+        out += struct.pack("<HHI", tag, kind,
+                           count) + (struct.pack("<HH", value, 0) if short else struct.pack("<I", value))
     return out + struct.pack("<IHHH", 0, 8, 8, 8) + rgb
 
 
@@ -112,7 +113,8 @@ def bmp(rows):
     width, height, rgb = pixels(rows)
     lines = [rgb[y * width * 3:(y + 1) * width * 3] for y in range(height)]
     body = b"".join(bytes(v for i in range(0, len(line), 3) for v in line[i:i + 3][::-1]) for line in lines[::-1])
-    return struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 54 + len(body), 0, 0, 54, 40, width, height, 1, 24, 0, len(body), 0, 0,
+    return struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 54 + len(body), 0, 0, 54, 40, width, height, 1, 24, 0, len(body),
+                       0, 0,
                        0, 0) + body
 
 

@@ -67,7 +67,8 @@ class Client:
         return made(self("POST", "/projects", {"name": name, **more}))["projectId"]
 
     def model(self, project, data=None, name="Model", file="m.onnx"):
-        return made(self.form("/models", {"projectId": project, "name": name}, {"file": (file, data or read(DIGITS))}))[
+        return made(self.form("/models", {"projectId": project, "name": name},
+                              {"file": (file, data or read(DIGITS))}))[
             "modelId"]
 
 
@@ -171,7 +172,8 @@ def onnx_node(kind, inputs, outputs, name="node"):
 def onnx(nodes, inputs, outputs, opset=13, salt=""):
     """A ModelProto; inputs and outputs are (name, shape). salt makes files of equal meaning differ."""
     graph = b"".join(field(1, n) for n in nodes) + field(2, "g")
-    graph += b"".join(field(11, onnx_value(*i)) for i in inputs) + b"".join(field(12, onnx_value(*o)) for o in outputs)
+    graph += b"".join(field(11,
+                            onnx_value(*i)) for i in inputs) + b"".join(field(12, onnx_value(*o)) for o in outputs)
     return field(1, 7) + field(2, "fovea tests") + field(6, salt) + field(7, graph) + field(8, field(2, opset))
 
 
