@@ -44,11 +44,15 @@ class Runs:
 one_plan = threading.Lock()  # there is one file for all processes
 
 
-def arm(plan):
-    """True once a process has run into the plan."""
+def arm(plan, then=lambda: None):
+    """True once a process has run into the plan; then: what leads it there."""
     with one_plan:
         driver.write_plan(PLAN, plan)
-        return until(lambda: not os.path.exists(PLAN), 8, 0.005)
+        then()
+        if until(lambda: not os.path.exists(PLAN), 8, 0.005):
+            return True
+        os.unlink(PLAN)
+        return False
 
 
 # ---- the pools
@@ -72,19 +76,10 @@ def add_job(key):
     sql(f"INSERT INTO data.job (kind, key) VALUES ('sweep_spool', '{key}')")
 
 
-def arm_job(plan, key):
-    """Arms, then adds the job that runs into it."""
-    adder = threading.Timer(0.2, add_job, (key,))
-    adder.start()
-    taken = arm(plan)
-    adder.join()
-    return taken
-
-
 def job_run(runs, point, action):
     """A job whose worker dies is done by the next one. (A plan for another process may kill that one too.)"""
     key = f"crash-{point}-{action}-{len(runs.names)}"
-    taken = arm_job(f"{point}:1:{action}", key)
+    taken = arm(f"{point}:1:{action}", lambda: add_job(key))
     # Its lease would run out by itself in a minute.
     done = until(lambda: sql(f"UPDATE data.job SET lease_until = now() WHERE key = '{key}' AND state = 'running';"
                              f"SELECT state FROM data.job WHERE key = '{key}'") == "done", 15, 0.2)
@@ -96,7 +91,7 @@ def job_run(runs, point, action):
 def stale_lease(runs):
     """A worker that slept past its lease and goes on: what it says is refused, the other's result stands."""
     key = "crash-stale"
-    arm_job("job_run:1:sleep2500", key)
+    arm("job_run:1:sleep2500", lambda: add_job(key))
     begun = time.monotonic()
     sql(f"UPDATE data.job SET lease_until = now() WHERE key = '{key}'")
     as_service('exec "$FOVEA_APP/bin/fovea-worker" --config "$FOVEA_CONF" --once')

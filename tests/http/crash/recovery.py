@@ -14,7 +14,7 @@ GOOD = {200, 201}
 FIGURES = {}
 
 
-def episode(storm, action, kinds, settle_s=0.7):
+def episode(storm, action, kinds, settle_s=0.5):
     """Runs action; then all kinds must be served again. (answers, seconds until then, seconds of trouble)."""
     begun = time.monotonic()
     action()
@@ -118,7 +118,7 @@ def test_database(storm):
     for words, action in (("stopped fast (INT)", lambda: postmaster(signal.SIGINT)),
                           ("stopped at once (QUIT)", lambda: postmaster(signal.SIGQUIT)),
                           ("one backend killed (KILL)", backend)):
-        answers, waited, trouble = episode(storm, action, ALL, settle_s=1.2)
+        answers, waited, trouble = episode(storm, action, ALL, settle_s=0.8)
         equal(failed(answers, ALL, but={503}), [], f"PostgreSQL {words} under load: 503 at worst")
         check(waited is not None and trouble <= 10, f"and all recovers by itself after {trouble:.2f} s (at most 10)",
               storm.statuses())
