@@ -95,6 +95,25 @@ static enum status end_part(struct multipart *m, struct fault *f)
     return st;
 }
 
+/*
+ * How many of n bytes belong to no delimiter, neither a whole one nor one that n cuts off. Weights hold
+ * a CR every 256 bytes: to stop at each would make as many writes.
+ */
+static size_t plain_run(const struct multipart *m, const char *p, size_t n)
+{
+    const char *const whole = memmem(p, n, m->delimiter, m->ndelimiter), *cr;
+    size_t i = n < m->ndelimiter ? 0 : n - m->ndelimiter + 1;
+
+    if (whole)
+        return (size_t)(whole - p);
+    for (; (cr = memchr(p + i, '\r', n - i)); i++) {
+        i = (size_t)(cr - p);
+        if (memcmp(cr, m->delimiter, n - i) == 0)
+            return i;
+    }
+    return n;
+}
+
 /* In preamble or body: hands on bytes up to a delimiter. Returns how many of n were used. */
 static enum status take_body(struct multipart *m, const char *p, size_t n, size_t *used, struct fault *f)
 {
@@ -109,8 +128,7 @@ static enum status take_body(struct multipart *m, const char *p, size_t n, size_
             st = put_bytes(m, m->delimiter + m->borrowed, m->matched - m->borrowed, f);
             m->matched = m->borrowed = 0;
         } else {
-            const char *const cr = memchr(p + i, '\r', n - i);
-            const size_t run = cr ? (size_t)(cr - p) - i : n - i;
+            const size_t run = plain_run(m, p + i, n - i);
 
             st = put_bytes(m, p + i, run, f);
             i += run;
