@@ -30,9 +30,43 @@ void response_file(struct response *rs, const char *store_path, const char *cont
     response_header(rs, "X-Accel-Redirect", "/_store/%s", store_path);
 }
 
+/* Without a phrase nginx leaves out the blank before it too, which RFC 9112 wants and strict clients
+ * miss. */
+static const char *reason(int status)
+{
+    static const struct {
+        int status;
+        const char *text;
+    } reasons[] = {
+        { 200, "OK" },
+        { 201, "Created" },
+        { 202, "Accepted" },
+        { 204, "No Content" },
+        { 400, "Bad Request" },
+        { 401, "Unauthorized" },
+        { 403, "Forbidden" },
+        { 404, "Not Found" },
+        { 405, "Method Not Allowed" },
+        { 409, "Conflict" },
+        { 413, "Content Too Large" },
+        { 415, "Unsupported Media Type" },
+        { 422, "Unprocessable Content" },
+        { 429, "Too Many Requests" },
+        { 500, "Internal Server Error" },
+        { 503, "Service Unavailable" },
+    };
+
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].status == status)
+            return reasons[i].text;
+    return "Other";
+}
+
 static void write_head(const struct response *rs, struct buffer *out)
 {
-    buffer_printf(out, "Status: %d\r\n", rs->status ? rs->status : 200);
+    const int status = rs->status ? rs->status : 200;
+
+    buffer_printf(out, "Status: %d %s\r\n", status, reason(status));
     if (rs->content_type)
         buffer_printf(out, "Content-Type: %s\r\n", rs->content_type);
     buffer_bytes(out, rs->headers.p, rs->headers.n);

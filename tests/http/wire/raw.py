@@ -28,17 +28,18 @@ class Reply:
 
 def chunks(data):
     """(the body, what follows it) of a chunked body, or None while it is not complete."""
-    body = b""
+    pieces, at = [], 0
     while True:
-        line, found, rest = data.partition(b"\r\n")
-        if not found:
+        end = data.find(b"\r\n", at)
+        if end < 0:
             return None
-        size = int(line.split(b";")[0], 16)
-        if len(rest) < size + 2:
+        size = int(data[at:end].split(b";")[0], 16)
+        at = end + 2 + size + 2
+        if len(data) < at:
             return None
-        body, data = body + rest[:size], rest[size + 2:]
         if size == 0:
-            return body, data
+            return b"".join(pieces), data[at:]
+        pieces.append(data[at - size - 2:at - 2])
 
 
 def replies(data, methods=()):
@@ -69,13 +70,13 @@ def replies(data, methods=()):
 def send(data, wait=1.0, until=None, methods=()):
     """Sends everything at once and reads until the server closes, `until` answers are there, or it is silent for
     `wait` seconds. (answers, whether the server closed, every byte)"""
-    read, closed = b"", False
+    read, closed = bytearray(), False
     with connect(timeout=wait) as s:
         try:
             s.sendall(data)
         except OSError:
             pass  # refused before it had read everything: the answer may still be there
-        while until is None or len(replies(read, methods)) < until:
+        while until is None or len(replies(bytes(read), methods)) < until:
             try:
                 piece = s.recv(65536)
             except socket.timeout:
@@ -86,6 +87,7 @@ def send(data, wait=1.0, until=None, methods=()):
                 closed = True
                 break
             read += piece
+    read = bytes(read)
     return replies(read, methods), closed, read
 
 
