@@ -15,7 +15,10 @@ import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from measure import ROUNDS, SECONDS, VAR, comment, fail, sql, stack, wanted  # noqa: E402
+import predict  # noqa: E402
 import rates  # noqa: E402
+import reload  # noqa: E402
+import uploads  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -165,6 +168,9 @@ def main():
         rates.measure(owner, base, peers.names)
     finally:
         peers.stop()
+    uploads.measure(base)
+    predict.measure()
+    reload.measure()
     comment(f"load {os.getloadavg()[0]:.1f} after")
 
 
