@@ -1,7 +1,7 @@
 /* See keycache.h. Direct-mapped: a collision costs one query. */
 #include "fcgi/keycache.h"
 
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -62,6 +62,16 @@ void keycache_listening(struct keycache *k, bool up)
     atomic_store(&k->listening, up);
 }
 
+/* Fetched once: OpenSSL 3 looks an algorithm up by name in a locked table, which costs more than the
+ * hash. */
+static EVP_MD *sha256;
+static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+
+static void sha256_fetch(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
 bool key_hash(const char *key, size_t n, uint8_t ret[KEY_HASH_BYTES])
 {
     const char *digits;
@@ -80,8 +90,8 @@ bool key_hash(const char *key, size_t n, uint8_t ret[KEY_HASH_BYTES])
             return false;
         lower[i] = c >= 'A' && c <= 'F' ? (char)(c + 32) : c;
     }
-    SHA256((const unsigned char *)lower, KEY_DIGITS, ret);
-    return true;
+    pthread_once(&sha256_once, sha256_fetch);
+    return EVP_Digest(lower, KEY_DIGITS, ret, NULL, sha256, NULL) == 1;
 }
 
 static bool cached(struct keycache *k, const struct entry *e, const uint8_t *hash, uint64_t generation,
