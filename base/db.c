@@ -1,6 +1,7 @@
 /* One connection: statements, pipelines, reconnection. What errors mean is in db_fault.c. */
 #include "base/db.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 enum {
     STATEMENT_SLOTS = 256, /* prepared per connection; the least recently used goes */
     BACKOFF_FIRST_MS = 50,
-    BACKOFF_MOST_MS = 2000,
+    BACKOFF_MOST_MS = 500, /* callers get 503 meanwhile: soon enough after the database is back */
     PARAMS_MAX = 40,
 };
 
@@ -99,6 +100,16 @@ enum status db_connect(struct db *db, struct fault *f)
     db->retry_at_ms = now + db->backoff_ms;
 away:
     return db_away(f);
+}
+
+/* A write is not tried twice, so it must not begin on a connection that the server has closed. */
+static enum status connect_to_write(struct db *db, struct fault *f)
+{
+    struct pollfd p = { .fd = db->conn ? PQsocket(db->conn) : -1, .events = POLLRDHUP };
+
+    if (db->conn && PQtransactionStatus(db->conn) == PQTRANS_IDLE && poll(&p, 1, 0) > 0)
+        disconnect(db);
+    return db_connect(db, f);
 }
 
 PGconn *db_connection(struct db *db)
@@ -338,7 +349,7 @@ enum status db_write(struct db *db, const struct db_call *calls, size_t n, PGres
     for (size_t i = 0; i < n; i++)
         if (calls[i].n > PARAMS_MAX || n > 8)
             return fault_set(f, ST_INTERNAL, NULL, "too many parameters");
-    if ((st = db_connect(db, f)) != ST_OK)
+    if ((st = connect_to_write(db, f)) != ST_OK)
         return st;
     st = write_once(db, calls, n, ret, &stale, f);
     if (st != ST_OK && stale &&
@@ -356,10 +367,11 @@ enum status db_write(struct db *db, const struct db_call *calls, size_t n, PGres
 static enum status write_open(struct db *db, const struct db_call *calls, size_t n, PGresult **ret,
                               bool *ret_again, struct fault *f)
 {
-    enum status st = db_command(db, "BEGIN", f);
+    enum status st = connect_to_write(db, f);
 
     *ret_again = false;
-    if (st != ST_OK || (st = write_once(db, calls, n, ret, ret_again, f)) == ST_OK)
+    if (st != ST_OK || (st = db_command(db, "BEGIN", f)) != ST_OK ||
+        (st = write_once(db, calls, n, ret, ret_again, f)) == ST_OK)
         return st;
     if (db->conn)
         PQclear(PQexec(db->conn, "ROLLBACK"));

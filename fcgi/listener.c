@@ -20,17 +20,21 @@ struct listener {
     struct db *db;
     pthread_t thread;
     int stop_fd;
+    int backend; /* the process of the server that LISTENs for us; 0: none */
 };
 
 static bool listen_again(struct listener *l)
 {
     struct fault f = FAULT_INIT;
 
-    if (db_connection(l->db) && PQstatus(db_connection(l->db)) == CONNECTION_OK)
+    /* By the backend, not by the connection's state: a write of links_flush may have opened a new one. */
+    if (db_connection(l->db) && PQstatus(db_connection(l->db)) == CONNECTION_OK &&
+        PQbackendPID(db_connection(l->db)) == l->backend)
         return true;
     keycache_listening(l->ctx->keys, false);
     if (db_command(l->db, "LISTEN fovea_key", &f) != ST_OK)
         return false;
+    l->backend = PQbackendPID(db_connection(l->db));
     (void)!db_facts_load(l->db, &f);
     keycache_listening(l->ctx->keys, true);
     return true;
