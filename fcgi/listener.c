@@ -27,7 +27,8 @@ static bool listen_again(struct listener *l)
 {
     struct fault f = FAULT_INIT;
 
-    /* By the backend, not by the connection's state: a write of links_flush may have opened a new one. */
+    /* By the backend, not by the connection's state: a write of links_flush may have opened a new one.
+     */
     if (db_connection(l->db) && PQstatus(db_connection(l->db)) == CONNECTION_OK &&
         PQbackendPID(db_connection(l->db)) == l->backend)
         return true;

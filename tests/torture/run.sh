@@ -9,4 +9,4 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 export FOVEA_CRASH_ROUNDS=${FOVEA_CRASH_ROUNDS:-10} FOVEA_CRASH_KILLS=${FOVEA_CRASH_KILLS:-1000}
 export FOVEA_CRASH_PARTS=${FOVEA_CRASH_PARTS:-recovery kills failpoints order disk}
-FOVEA_TEST_SECONDS=${FOVEA_TEST_SECONDS:-10800} exec tests/http/crash/10_nothing_is_lost
+exec tests/http/crash/10_nothing_is_lost
