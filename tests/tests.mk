@@ -18,7 +18,7 @@ TEST_LIBS_fcgi := fcgi domain media base
 TEST_LIBS_handlers := handlers fcgi domain inference media base
 TEST_LIBS_cli := cli domain inference media base
 TEST_LIBS_models := inference media base
-TEST_LIBS_all := fcgi domain inference media base
+TEST_LIBS_all := handlers fcgi domain inference media base
 
 # $(1) source, $(2) program, $(3) libraries
 define test_rule
