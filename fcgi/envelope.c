@@ -146,10 +146,14 @@ static bool hex_u64(const char *s, size_t n, int64_t *ret)
     return true;
 }
 
+/* The year 10000: PostgreSQL takes more, but no row is made then. */
+#define LAST_US (INT64_C(253402300800) * 1000000)
+
 bool cursor_parse(const char *text, int64_t *ret_us, int64_t *ret_id)
 {
     const char *dash = strchr(text, '-');
 
     return dash && hex_u64(text, (size_t)(dash - text), ret_us) &&
-           hex_u64(dash + 1, strlen(dash + 1), ret_id);
+           hex_u64(dash + 1, strlen(dash + 1), ret_id) && *ret_us >= 0 && *ret_us < LAST_US &&
+           *ret_id >= 0;
 }

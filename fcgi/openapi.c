@@ -122,8 +122,9 @@ static void write_parameters(const struct dialect *d, const struct route *route,
 
         write_page_parameter("limit", 1, route->page.most, out);
         write_page_parameter(d->ref == REF_UUID ? "offset" : "page", d->ref == REF_UUID ? 0 : 1, 0, out);
-        buffer_text(out, ",{\"name\":\"cursor\",\"in\":\"query\",\"required\":false,\"schema\":{"
-                         "\"type\":\"string\"}}");
+        if (!route->op || !route->op->ascending) /* cursors go from the newest back */
+            buffer_text(out, ",{\"name\":\"cursor\",\"in\":\"query\",\"required\":false,\"schema\":{"
+                             "\"type\":\"string\"}}");
         if (!comma)
             out->p[mark] = ' '; /* the first of the list has no comma */
         comma = true;

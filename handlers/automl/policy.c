@@ -58,6 +58,9 @@ enum status automl_page(const struct request *rq, const struct page_rule *rule, 
         ret->offset = 0;
         if (!cursor_parse(cursor, &ret->cursor_us, &ret->cursor_id))
             return fault_set(f, ST_INVALID, "cursor", "is not a cursor of this API");
+        if (rq->route->op->ascending || request_query(rq, "sort_field") ||
+            request_query(rq, "sort_direction"))
+            return fault_set(f, ST_INVALID, "cursor", "goes with the order of newest first alone");
     }
     return ST_OK;
 }
@@ -83,6 +86,8 @@ static void write_validation(const struct request *rq, const struct fault *f, st
     const char *key = dialect_key(rq, f->field, &place);
 
     if (key && (!strcmp(key, "limit") || !strcmp(key, "offset") || !strcmp(key, "cursor")))
+        place = IN_QUERY;
+    if (!rq->route) /* the query could not be read */
         place = IN_QUERY;
     buffer_printf(out, "{\"detail\":[{\"loc\":[\"%s\"", places[place]);
     if (f->offset >= 0) {
