@@ -103,7 +103,7 @@ static enum status read_escape(struct reader *r, bool raw_bytes, char **out)
     const char c = *r->p;
     const char *found = c ? strchr(letters, c) : NULL;
     const size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
-    uint32_t code;
+    uint32_t code = 0;
     enum status st;
 
     if (found) {
