@@ -87,7 +87,7 @@ def _part(pid):
             command = text.read().replace("\0", " ")
         folder = os.readlink(f"/proc/{pid}/cwd")
         with open(f"/proc/{pid}/environ", encoding="utf-8", errors="replace") as text:
-            ours = f"FOVEA_VAR={VAR}\0" in text.read() or folder.startswith(VAR + "/")
+            environment = text.read()
     except OSError:
         return None
     if command.startswith("nginx: worker"):
@@ -98,12 +98,14 @@ def _part(pid):
                 return "nginx" if VAR in text.read() else None
         except OSError:
             return None
-    if not ours:
+    if f"FOVEA_VAR={VAR}\0" not in environment and not folder.startswith(VAR + "/"):
         return None
+    if "PEER_DSN=" in environment or "PEER_PG_HOST=" in environment:
+        return "peer"
     pool = re.search(r"fovea-api --pool (\w+)", command)
     if pool:
         return pool.group(1)
-    return "postgres" if "postgres" in command.split(" ")[0] else "peer" if "peers/" in command else None
+    return "postgres" if "postgres" in command.split(" ")[0] else None
 
 
 def processes(part):
