@@ -155,6 +155,9 @@ class Peers:
 
 
 def main():
+    for tool in ("wrk", "curl", "openssl"):
+        if not shutil.which(tool):
+            fail(f"{tool} is missing: apt-get install {tool}")
     cores = os.cpu_count()
     comment(f"{cores} cores, load {os.getloadavg()[0]:.1f} before; rounds of {SECONDS} s, {ROUNDS} of them; "
             "ratio: median of the rounds' ratios")
