@@ -199,6 +199,7 @@ static int run_child(enum pool pool)
     }
     if (!(listener = listener_start(&ctx)) || pthread_create(&waiter, NULL, wait_for_stop, arg) != 0)
         return 71;
+    pthread_detach(waiter);
     master_child_ready();
     result = server_run(&ctx, 0, stop_fd, threads_of(pool));
     listener_stop(listener);
