@@ -154,6 +154,12 @@ static bool is_request_id(const char *s)
     return n > 0 && n <= 64 && s[n] == '\0';
 }
 
+/* Errors repeat it. */
+static bool is_method(const char *s)
+{
+    return *s && s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_-")] == '\0';
+}
+
 enum status request_parse(struct request *rq, struct fault *f)
 {
     const char *uri = param(rq, "REQUEST_URI"), *query, *length = param(rq, "CONTENT_LENGTH");
@@ -172,7 +178,7 @@ enum status request_parse(struct request *rq, struct fault *f)
     if (!rq->mount)
         rq->mount = "";
     rq->base_url = base_url(rq);
-    if (!rq->method || !uri || strlen(uri) > LIMIT_PATH_BYTES)
+    if (!rq->method || !is_method(rq->method) || !uri || strlen(uri) > LIMIT_PATH_BYTES)
         return fault_set(f, ST_INVALID, NULL, "the request line is not usable");
     rq->head = strcmp(rq->method, "HEAD") == 0;
     if (rq->head)
