@@ -8,6 +8,28 @@
 #include "base/limits.h"
 #include "fcgi/router.h"
 
+static enum status parse_object(struct request *rq, const struct slice *body, struct fault *f)
+{
+    enum status st;
+
+    if (rq->content_type && strncasecmp(rq->content_type, "application/json", 16) != 0 &&
+        !strstr(rq->content_type, "+json"))
+        return fault_set(f, ST_UNSUPPORTED, NULL, "send the body as application/json");
+    if ((st = json_parse(body->p, body->n, &rq->body, f)) != ST_OK) /* too deep is not too many bytes */
+        return st == ST_TOO_LARGE && f->offset >= 0 ? ST_INVALID : st;
+    if (!json_object_is_type(rq->body, json_type_object))
+        return fault_set(f, ST_INVALID, NULL, "the body must be a JSON object");
+    return ST_OK;
+}
+
+enum status decode_json(struct request *rq, size_t max, struct fault *f)
+{
+    struct slice body = { 0 };
+    enum status st = request_body(rq, max, &body, f);
+
+    return st == ST_OK ? parse_object(rq, &body, f) : st;
+}
+
 enum status decode_body(struct request *rq, struct fault *f)
 {
     const enum body_kind kind = rq->route->body;
@@ -18,16 +40,7 @@ enum status decode_body(struct request *rq, struct fault *f)
         return ST_OK;
     if ((st = request_body(rq, LIMIT_JSON_BODY_BYTES, &body, f)) != ST_OK)
         return st;
-    if (body.n == 0 && kind == BODY_JSON_OPTIONAL)
-        return ST_OK;
-    if (rq->content_type && strncasecmp(rq->content_type, "application/json", 16) != 0 &&
-        !strstr(rq->content_type, "+json"))
-        return fault_set(f, ST_UNSUPPORTED, NULL, "send the body as application/json");
-    if ((st = json_parse(body.p, body.n, &rq->body, f)) != ST_OK) /* too deep is not too many bytes */
-        return st == ST_TOO_LARGE && f->offset >= 0 ? ST_INVALID : st;
-    if (!json_object_is_type(rq->body, json_type_object))
-        return fault_set(f, ST_INVALID, NULL, "the body must be a JSON object");
-    return ST_OK;
+    return body.n == 0 && kind == BODY_JSON_OPTIONAL ? ST_OK : parse_object(rq, &body, f);
 }
 
 /* n digits with a value between least and most. */

@@ -10,6 +10,9 @@
 /* Parses the body as the route wants it (JSON object, or nothing). */
 enum status decode_body(struct request *rq, struct fault *f) MUST_USE;
 
+/* A body that must be one JSON object of at most max bytes, into rq->body. For handlers of BODY_OWN. */
+enum status decode_json(struct request *rq, size_t max, struct fault *f) MUST_USE;
+
 /* Fills rq->command from path, query and body (JSON or form), sets defaults and checks it. */
 enum status decode_command(struct request *rq, struct fault *f) MUST_USE;
 

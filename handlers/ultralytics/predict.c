@@ -82,7 +82,6 @@ static enum status receive(struct request *rq, struct predict_input *in, struct 
                            struct fault *f)
 {
     const int64_t most = config_i64("predict.max_bytes");
-    struct slice body;
     enum status st;
 
     if (upload_is_multipart(rq)) {
@@ -92,10 +91,7 @@ static enum status receive(struct request *rq, struct predict_input *in, struct 
         if (!rq->content_type || strncasecmp(rq->content_type, "application/json", 16) != 0)
             return fault_set(f, ST_UNSUPPORTED, NULL,
                              "send multipart/form-data with a file, or application/json");
-        if ((st = request_body(rq, (size_t)most * 3 / 2, &body, f)) == ST_OK &&
-            (st = json_parse(body.p, body.n, &rq->body, f)) == ST_OK &&
-            !json_object_is_type(rq->body, json_type_object))
-            st = fault_set(f, ST_INVALID, NULL, "the body must be a JSON object");
+        st = decode_json(rq, (size_t)most * 3 / 2, f); /* base64 is a third longer */
     }
     if (st != ST_OK || (st = decode_fields(rq, predict_keys, sizeof predict_keys / sizeof *predict_keys,
                                            &predict_input_record, in, f)) != ST_OK)

@@ -170,7 +170,6 @@ out:
 
 enum status ultralytics_model_upload(struct request *rq, struct response *rs, struct fault *f)
 {
-    struct slice body;
     struct model_create *cmd;
     enum status st;
 
@@ -179,12 +178,8 @@ enum status ultralytics_model_upload(struct request *rq, struct response *rs, st
     if (!rq->content_type || strncasecmp(rq->content_type, "application/json", 16) != 0)
         return fault_set(f, ST_UNSUPPORTED, NULL,
                          "send multipart/form-data with a file, or application/json");
-    if ((st = request_body(rq, LIMIT_JSON_BODY_BYTES, &body, f)) != ST_OK ||
-        (st = json_parse(body.p, body.n, &rq->body, f)) != ST_OK)
-        return st;
-    if (!json_object_is_type(rq->body, json_type_object))
-        return fault_set(f, ST_INVALID, NULL, "the body must be a JSON object");
-    if ((st = decode_command(rq, f)) != ST_OK)
+    if ((st = decode_json(rq, LIMIT_JSON_BODY_BYTES, f)) != ST_OK ||
+        (st = decode_command(rq, f)) != ST_OK)
         return st;
     cmd = rq->command;
     set_text(cmd, FIELD(model_create, status), &cmd->status, "untrained");
