@@ -55,9 +55,22 @@ def call(method, path, body=None, headers=None, key=KEY, base=HTTP_URL, timeout=
         connection = http.client.HTTPConnection(url.hostname, url.port, timeout=timeout)
     try:
         connection.request(method, path, body=body, headers=sent)
-        return Answer(connection.getresponse())
+        answer = Answer(connection.getresponse())
+        no_secret(answer, key, path)
+        return answer
     finally:
         connection.close()
+
+
+def no_secret(answer, key, path):
+    """Every error answer of every story: it repeats neither the key nor the signature that it was asked with."""
+    if answer.status < 400:
+        return
+    told = answer.body + str(answer.headers).encode()
+    signature = urllib.parse.parse_qs(urllib.parse.urlsplit(path).query).get("sig", [""])[0]
+    for secret in (key.split("_")[-1] if key else "", signature):
+        if len(secret) >= 32 and secret.encode() in told:
+            check(False, "an error answer repeats no secret", path, answer)
 
 
 def multipart(fields, files):
