@@ -6,6 +6,7 @@ QUICK=1: three short rounds. ONLY="name ...": some lines. BENCH_KEEP_DATA=1: dat
 """
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -115,7 +116,7 @@ class Peers:
         log = open(f"{VAR}/log/{name}.log", "w", encoding="utf-8")
         pairs = [f"{key}={value}" for key, value in environment.items()]
         self.started.append(subprocess.Popen([os.environ["FOVEA_STACK"], "exec", "env", *pairs, *words], stdout=log,
-                                             stderr=log, cwd=self.folder))
+                                             stderr=log, start_new_session=True))
 
     def start(self, base):
         shutil.copytree(HERE + "/peers", self.folder, dirs_exist_ok=True)
@@ -149,7 +150,7 @@ class Peers:
 
     def stop(self):
         for process in self.started:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # the wrapper of the stack and what it runs
         for process in self.started:
             process.wait()
 
