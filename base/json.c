@@ -332,13 +332,14 @@ static bool keys_equal(const struct key *x, const struct key *y)
  */
 static enum status check_keys(struct scan *s)
 {
-    struct key *const keys = s->keys + s->stack[s->depth - 1].first_key;
-    const size_t n = s->nkeys - s->stack[s->depth - 1].first_key;
+    const size_t first = s->stack[s->depth - 1].first_key, n = s->nkeys - first;
     const char *repeated = NULL;
+    struct key *keys;
 
-    s->nkeys -= n;
+    s->nkeys = first;
     if (n < 2)
         return ST_OK;
+    keys = s->keys + first; /* none are held before the first */
     qsort(keys, n, sizeof *keys, compare_keys);
     for (size_t i = 1; i < n; i++)
         if (keys_equal(&keys[i - 1], &keys[i]) && (!repeated || keys[i].p < repeated))

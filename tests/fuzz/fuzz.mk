@@ -17,5 +17,6 @@ fuzz-run: $(addprefix $(B)/fuzz/,$(FUZZ_TARGETS))
 	@for name in $(FUZZ_TARGETS); do \
 	    mkdir -p $(B)/found/$$name tests/fuzz/corpus/$$name && echo "== $$name" && \
 	    $(B)/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 -print_final_stats=1 \
-	        -artifact_prefix=$(B)/found/$$name/ $(B)/found/$$name tests/fuzz/corpus/$$name 2>&1 | tail -n 12 || exit 1; \
+	        -artifact_prefix=$(B)/found/$$name/ $(B)/found/$$name tests/fuzz/corpus/$$name > $(B)/found/$$name.log 2>&1 \
+	        || { tail -n 40 $(B)/found/$$name.log; exit 1; }; tail -n 12 $(B)/found/$$name.log; \
 	done
