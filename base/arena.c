@@ -12,6 +12,7 @@ enum { FIRST_BLOCK_BYTES = 16 * 1024 };
 struct block {
     struct block *next;
     size_t size, used;
+    size_t dirty; /* bytes that an earlier request wrote; the rest is zero as calloc gave it */
     alignas(max_align_t) unsigned char bytes[];
 };
 
@@ -78,8 +79,10 @@ void arena_reset(struct arena *a)
         free(keep);
         keep = next;
     }
-    if (keep)
+    if (keep) {
+        keep->dirty = keep->used > keep->dirty ? keep->used : keep->dirty;
         keep->used = 0;
+    }
     a->head = keep;
     a->total = keep ? keep->size : 0;
     a->failed = false;
@@ -96,7 +99,7 @@ static struct block *grow(struct arena *a, size_t need)
         size = need;
     if (size > a->cap - a->total)
         size = need;
-    if (need > a->cap - a->total || !(b = malloc(sizeof *b + size)))
+    if (need > a->cap - a->total || !(b = calloc(1, sizeof *b + size)))
         return NULL;
     b->next = a->head;
     b->size = size;
@@ -122,8 +125,10 @@ void *arena_alloc(struct arena *a, size_t size)
         return NULL;
     }
     p = b->bytes + b->used;
+    if (b->used < b->dirty)
+        memset(p, 0, size < b->dirty - b->used ? size : b->dirty - b->used);
     b->used += size;
-    return memset(p, 0, size);
+    return p;
 }
 
 void *arena_array(struct arena *a, size_t n, size_t size)
