@@ -1,7 +1,7 @@
 /*
  * The small master of a pool: keeps n children on the socket at fd 0, restarts what dies, rolls over on
  * HUP without losing a request, drains on TERM. Children are the same program again (exec), so a reload
- * takes a new binary and a new configuration. When the master dies its children stop accepting at once
+ * takes new settings; a new release needs a restart. When the master dies its children stop accepting at once
  * and finish what they have.
  */
 #ifndef FCGI_MASTER_H

@@ -1,8 +1,9 @@
 /*
- * Threads, libfcgi and the way from one to the other. A thread waits in its own epoll set for the socket
- * or the stop signal and accepts only when there is something to accept, so that stopping needs no
- * signals: libfcgi's reads do not survive them (no EINTR retry). Without fastcgi_keep_conn a connection
- * is one request.
+ * Threads, libfcgi and the way from one to the other. One thread of a process at a time, the leader,
+ * waits in epoll for the socket or the stop event; it accepts, hands the lead on and serves. When every
+ * thread waited for itself, a connection woke several and two thirds of all accepts found nothing.
+ * Stopping needs no signals: libfcgi's reads do not survive them (no EINTR retry). A connection is one
+ * request.
  */
 #include "fcgi/server.h"
 
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
@@ -22,12 +24,20 @@
 #include "fcgi/metrics.h"
 #include "fcgi/router.h"
 
+enum { ACCEPT_PAUSE_US = 10000 };
+
+/* What the threads of a process share to take turns. */
+struct lead {
+    pthread_mutex_t lock;
+    int listen_fd, stop_fd, epoll_fd;
+};
+
 struct worker {
     struct context *ctx;
+    struct lead *lead;
     struct db *db;
     struct arena *arena;
     pthread_t thread;
-    int listen_fd, stop_fd, epoll_fd;
 };
 
 static const char *fcgi_param(void *arg, const char *name)
@@ -107,22 +117,39 @@ static bool should_stop(const struct epoll_event *events, int n, int stop_fd)
     return false;
 }
 
+/* The next connection, or -1: somebody else took it. False: it is time to stop. */
+static bool next_connection(struct lead *lead, int *ret_fd)
+{
+    struct epoll_event events[2];
+    bool go_on;
+    int n;
+
+    *ret_fd = -1;
+    pthread_mutex_lock(&lead->lock);
+    n = epoll_wait(lead->epoll_fd, events, 2, -1);
+    go_on = n >= 0 ? !should_stop(events, n, lead->stop_fd) : errno == EINTR;
+    if (go_on && n > 0)
+        *ret_fd = accept4(lead->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    pthread_mutex_unlock(&lead->lock);
+    if (go_on && *ret_fd < 0 && errno != EAGAIN && errno != EINTR)
+        usleep(ACCEPT_PAUSE_US); /* out of descriptors: the socket stays readable, do not spin */
+    return go_on;
+}
+
 static void *worker_loop(void *arg)
 {
     struct worker *w = arg;
     struct buffer headers = { 0 }, body = { 0 };
     FCGX_Request fcgi;
+    int fd;
 
-    FCGX_InitRequest(&fcgi, w->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR);
-    for (;;) {
-        struct epoll_event events[2];
-        const int n = epoll_wait(w->epoll_fd, events, 2, -1);
-
-        if (n < 0 && errno == EINTR)
+    FCGX_InitRequest(&fcgi, w->lead->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR);
+    while (next_connection(w->lead, &fd)) {
+        if (fd < 0)
             continue;
-        if (n < 0 || should_stop(events, n, w->stop_fd))
-            break;
-        if (FCGX_Accept_r(&fcgi) < 0) /* another thread took it */
+        fcgi.ipcFd = fd;         /* libfcgi goes on with a connection that is there, */
+        fcgi.keepConnection = 1; /* and must not take it for the end of the last one */
+        if (FCGX_Accept_r(&fcgi) < 0)
             continue;
         fcgi.keepConnection =
             0; /* nginx asks for it only to see the end record: see nginx/fastcgi.conf */
@@ -136,40 +163,43 @@ static void *worker_loop(void *arg)
     return NULL;
 }
 
-static bool worker_start(struct worker *w, struct context *ctx, int listen_fd, int stop_fd)
+static bool worker_start(struct worker *w, struct context *ctx, struct lead *lead)
 {
-    struct epoll_event listen_event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = listen_fd };
-    struct epoll_event stop_event = { .events = EPOLLIN, .data.fd = stop_fd };
-
-    *w = (struct worker){ .ctx = ctx, .listen_fd = listen_fd, .stop_fd = stop_fd };
+    *w = (struct worker){ .ctx = ctx, .lead = lead };
     w->db = ctx->dbpool ? NULL : db_create(ctx->dsn);
     w->arena = arena_create(LIMIT_REQUEST_ARENA_BYTES);
-    w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    return (w->db || ctx->dbpool) && w->arena && w->epoll_fd >= 0 &&
-           epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, listen_fd, &listen_event) == 0 &&
-           epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, stop_fd, &stop_event) == 0 &&
-           pthread_create(&w->thread, NULL, worker_loop, w) == 0;
+    return (w->db || ctx->dbpool) && w->arena && pthread_create(&w->thread, NULL, worker_loop, w) == 0;
 }
 
 static void worker_release(struct worker *w)
 {
     db_free(w->db);
     arena_free(w->arena);
-    if (w->epoll_fd >= 0)
-        close(w->epoll_fd);
+}
+
+static bool lead_open(struct lead *lead)
+{
+    struct epoll_event listen_event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = lead->listen_fd };
+    struct epoll_event stop_event = { .events = EPOLLIN, .data.fd = lead->stop_fd };
+
+    lead->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    return lead->epoll_fd >= 0 && fcntl(lead->listen_fd, F_SETFL, O_NONBLOCK) == 0 &&
+           epoll_ctl(lead->epoll_fd, EPOLL_CTL_ADD, lead->listen_fd, &listen_event) == 0 &&
+           epoll_ctl(lead->epoll_fd, EPOLL_CTL_ADD, lead->stop_fd, &stop_event) == 0;
 }
 
 int server_run(struct context *ctx, int listen_fd, int stop_fd, int nthreads)
 {
     struct worker *workers = calloc((size_t)nthreads, sizeof *workers);
+    struct lead lead = { .lock = PTHREAD_MUTEX_INITIALIZER, .listen_fd = listen_fd, .stop_fd = stop_fd };
     int started = 0;
 
-    if (!workers || FCGX_Init() != 0 || fcntl(listen_fd, F_SETFL, O_NONBLOCK) != 0) {
+    if (!workers || FCGX_Init() != 0 || !lead_open(&lead)) {
         log_event(LOG_LEVEL_ERROR, "server_start_failed", "detail", strerror(errno), NULL);
         free(workers);
         return 1;
     }
-    while (started < nthreads && worker_start(&workers[started], ctx, listen_fd, stop_fd))
+    while (started < nthreads && worker_start(&workers[started], ctx, &lead))
         started++;
     if (started < nthreads) /* told to stop already, when the socket is let go of, or out of something */
         worker_release(&workers[started]);
@@ -179,6 +209,7 @@ int server_run(struct context *ctx, int listen_fd, int stop_fd, int nthreads)
         pthread_join(workers[i].thread, NULL);
         worker_release(&workers[i]);
     }
+    close(lead.epoll_fd);
     free(workers);
     return started || ctx->draining ? 0 : 1;
 }
