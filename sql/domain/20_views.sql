@@ -82,6 +82,12 @@ CREATE VIEW domain.tag AS SELECT t.* FROM data.tag t;
 
 CREATE VIEW domain.blob AS SELECT b.* FROM data.blob b;
 
+-- Everything that keeps a blob, trash included: what the sweeper asks.
+CREATE VIEW domain.blob_reference AS
+SELECT f.digest FROM data.model_file f
+UNION ALL SELECT i.digest FROM data.item i
+UNION ALL SELECT u.digest FROM data.upload u;
+
 CREATE VIEW domain.model AS
 SELECT m.*, floor(extract(epoch FROM m.created_at))::bigint AS stamp
   FROM data.model m

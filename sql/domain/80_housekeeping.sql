@@ -102,9 +102,7 @@ BEGIN
     UPDATE data.blob b
        SET gc_marked_at = now()
      WHERE b.gc_marked_at IS NULL AND b.created_at < now() - $1
-       AND NOT EXISTS (SELECT 1 FROM data.model_file f WHERE f.digest = b.digest)
-       AND NOT EXISTS (SELECT 1 FROM data.item i WHERE i.digest = b.digest)
-       AND NOT EXISTS (SELECT 1 FROM data.upload u WHERE u.digest = b.digest);
+       AND NOT EXISTS (SELECT 1 FROM domain.blob_reference r WHERE r.digest = b.digest);
     RETURN QUERY SELECT b.digest, b.size FROM data.blob b WHERE b.gc_marked_at IS NOT NULL;
 END $$;
 
@@ -113,9 +111,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN
     DELETE FROM data.blob b
      WHERE b.digest = $1 AND b.gc_marked_at IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM data.model_file f WHERE f.digest = b.digest)
-       AND NOT EXISTS (SELECT 1 FROM data.item i WHERE i.digest = b.digest)
-       AND NOT EXISTS (SELECT 1 FROM data.upload u WHERE u.digest = b.digest);
+       AND NOT EXISTS (SELECT 1 FROM domain.blob_reference r WHERE r.digest = b.digest);
     RETURN FOUND;
 END $$;
 

@@ -20,8 +20,7 @@ BEGIN
     SELECT b.digest, b.size
       FROM data.blob b
      WHERE (b.gc_marked_at IS NOT NULL OR b.created_at < now() - $1)
-       AND NOT EXISTS (SELECT 1 FROM data.model_file f WHERE f.digest = b.digest)
-       AND NOT EXISTS (SELECT 1 FROM data.item i WHERE i.digest = b.digest);
+       AND NOT EXISTS (SELECT 1 FROM domain.blob_reference r WHERE r.digest = b.digest);
 END $$;
 
 -- Counters that differ from what a recount of the rows gives; written without regard to the triggers that keep them.

@@ -64,6 +64,10 @@ SELECT t.is(domain.idempotency_expire(), 1::bigint, 'keys are forgotten after a 
 INSERT INTO data.blob (digest, size, media_type, created_at)
 SELECT sha256('lost'), 9, 'x/y', now() - interval '2 days' UNION ALL SELECT sha256('young'), 9, 'x/y', now();
 UPDATE data.blob SET created_at = now() - interval '2 days' WHERE digest = sha256('weights');
+INSERT INTO data.blob (digest, size, media_type, created_at) VALUES (sha256('sent'), 9, 'x/y', now() - interval '2 days');
+INSERT INTO data.upload (organization_id, noun, noun_id, name, declared_bytes, digest, stored_at, expires_at)
+SELECT m.organization_id, 'model', m.id, 'sent.onnx', 9, sha256('sent'), now(), now() + interval '1 hour' FROM data.model m WHERE m.id = t.model();
+SELECT t.is(array_agg(x.digest), ARRAY[sha256('lost')], 'what would be marked is what is: a session keeps its file') FROM domain.blob_unreferenced('1 day') x;
 SELECT t.is(array_agg(x.digest), ARRAY[sha256('lost')], 'only what is old and unreferenced is marked') FROM domain.blob_mark_unreferenced('1 day') x;
 SELECT domain.blob_put(sha256('lost'), 9, 'x/y') \g /dev/null
 SELECT t.is(domain.blob_forget(sha256('lost')), false, 'a blob that is wanted again stays');
