@@ -73,17 +73,6 @@ static void skip_blanks(struct scan *s)
 /* ---- strings
  * -------------------------------------------------------------------------------------------------- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* The four digits after "\u" at p, or -1. */
 static long unicode_unit(const char *p, const char *end)
 {
@@ -92,7 +81,7 @@ static long unicode_unit(const char *p, const char *end)
     if (end - p < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        const int digit = hex_value(p[i]);
+        const int digit = text_hex_digit(p[i]);
 
         if (digit < 0)
             return -1;

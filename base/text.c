@@ -147,7 +147,7 @@ bool text_f64(const char *s, size_t n, double *ret)
     return true;
 }
 
-static int hex_digit(char c)
+int text_hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -163,7 +163,7 @@ bool text_hex(const char *s, size_t n, uint8_t *ret)
     if (n == 0 || n % 2)
         return false;
     for (size_t i = 0; i < n; i += 2) {
-        const int high = hex_digit(s[i]), low = hex_digit(s[i + 1]);
+        const int high = text_hex_digit(s[i]), low = text_hex_digit(s[i + 1]);
 
         if (high < 0 || low < 0)
             return false;

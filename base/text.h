@@ -38,6 +38,7 @@ const char *buffer_terminate(struct buffer *b); /* adds a NUL that n does not co
 /* Strict conversions of the whole slice: false when it is empty, is anything else or does not fit. */
 bool text_i64(const char *s, size_t n, int64_t *ret);
 bool text_f64(const char *s, size_t n, double *ret);      /* finite decimal numbers only */
+int text_hex_digit(char c);                               /* 0..15, either case; -1 for anything else */
 bool text_hex(const char *s, size_t n, uint8_t *ret);     /* n even; n / 2 bytes; either case */
 bool text_uuid(const char *s, size_t n, uint8_t ret[16]); /* 8-4-4-4-12, either case */
 void text_to_hex(const uint8_t *p, size_t n, char *ret);  /* 2n lower-case digits and a NUL */

@@ -75,13 +75,8 @@ extern const struct operation op_member_list, op_member_set, op_member_remove, o
     F(C, ENUM, status, .one_of = model_statuses)                                                        \
     F(C, TEXT, slug, .max = 128)
 
-#define MODEL_CREATE(F, C)                                                                              \
-    F(C, REF, project, .required = true, .view = "project")                                             \
-    F(C, TEXT, name, .required = true, .max = LIMIT_NAME_CHARS, .not_blank = true, .one_line = true)    \
-    F(C, TEXT, slug, .nullable = true, .min = 1, .max = 128)                                            \
-    F(C, TEXT, description, .nullable = true, .max = LIMIT_DESCRIPTION_CHARS)                           \
-    F(C, ENUM, task, .one_of = tasks)                                                                   \
-    F(C, ENUM, status, .one_of = model_statuses)                                                        \
+/* What a model file says of itself. */
+#define MODEL_CARD(F, C)                                                                                \
     F(C, TEXT, architecture, .max = 200)                                                                \
     F(C, TEXTS, class_names, .max = 25000, .item_max = 100)                                             \
     F(C, I64, parameters, .max = INT64_MAX)                                                             \
@@ -89,7 +84,16 @@ extern const struct operation op_member_list, op_member_set, op_member_remove, o
     F(C, I64, input_width, .max = 100000)                                                               \
     F(C, TEXT, package_version, .max = 64)                                                              \
     F(C, BOOL, runnable, .max = 0)                                                                      \
-    F(C, TEXT, why_not, .max = 300)                                                                     \
+    F(C, TEXT, why_not, .max = 300)
+
+#define MODEL_CREATE(F, C)                                                                              \
+    F(C, REF, project, .required = true, .view = "project")                                             \
+    F(C, TEXT, name, .required = true, .max = LIMIT_NAME_CHARS, .not_blank = true, .one_line = true)    \
+    F(C, TEXT, slug, .nullable = true, .min = 1, .max = 128)                                            \
+    F(C, TEXT, description, .nullable = true, .max = LIMIT_DESCRIPTION_CHARS)                           \
+    F(C, ENUM, task, .one_of = tasks)                                                                   \
+    F(C, ENUM, status, .one_of = model_statuses)                                                        \
+    MODEL_CARD(F, C)                                                                                    \
     F(C, TEXT, file_name, .max = 255)                                                                   \
     F(C, DIGEST, digest, .max = 0)                                                                      \
     F(C, I64, size, .max = INT64_MAX)                                                                   \
@@ -116,14 +120,7 @@ extern const struct operation op_model_get, op_model_list, op_model_create, op_m
 #define UPLOAD_COMPLETE(F, C)                                                                           \
     F(C, REF, upload, .required = true, .view = "upload")                                               \
     F(C, ENUM, task, .one_of = tasks)                                                                   \
-    F(C, TEXT, architecture, .max = 200)                                                                \
-    F(C, TEXTS, class_names, .max = 25000, .item_max = 100)                                             \
-    F(C, I64, parameters, .max = INT64_MAX)                                                             \
-    F(C, I64, input_height, .max = 100000)                                                              \
-    F(C, I64, input_width, .max = 100000)                                                               \
-    F(C, TEXT, package_version, .max = 64)                                                              \
-    F(C, BOOL, runnable, .max = 0)                                                                      \
-    F(C, TEXT, why_not, .max = 300)                                                                     \
+    MODEL_CARD(F, C)                                                                                    \
     F(C, TEXT, checksum, .min = 64, .max = 64)
 
 extern const char *const asset_types[];

@@ -87,7 +87,9 @@ struct response {
 };
 
 const char *request_header(const struct request *rq,
-                           const char *cgi_name);                      /* "HTTP_IDEMPOTENCY_KEY"; NULL */
+                           const char *cgi_name); /* "HTTP_IDEMPOTENCY_KEY"; NULL */
+/* nginx asks whether an upload may begin, before it reads the body. */
+bool request_is_precheck(const struct request *rq);
 const char *request_query(const struct request *rq, const char *name); /* decoded; NULL when absent */
 /* Reads the whole body (from the pipe or from nginx's file), at most max bytes. The bytes live in the
  * arena. */

@@ -13,6 +13,7 @@
 #include "base/rows.h"
 #include "fcgi/context.h"
 #include "fcgi/dbpool.h"
+#include "fcgi/upload.h"
 #include "media/sign.h"
 #include "media/store.h"
 
@@ -231,12 +232,6 @@ bool links_allow(struct request *rq)
     return upload_find(rq, &sr, &size, &f) != ST_FORBIDDEN;
 }
 
-/* The row holds the sweeper off from here on; what it took before is put back. */
-static enum status settle(void *arg, struct fault *f)
-{
-    return spool_settle(arg, f);
-}
-
 static enum status upload_stored(struct request *rq, int64_t id, const struct digest *d, int64_t size,
                                  struct spool *spool, struct fault *f)
 {
@@ -244,7 +239,7 @@ static enum status upload_stored(struct request *rq, int64_t id, const struct di
                                     p_i64(rq->arena, size) };
     const struct db_call call = { "SELECT domain.upload_stored($1, $2, $3)", params, 3 };
     PGresult *r;
-    enum status st = db_write_checked(rq->db, &call, 1, settle, spool, &r, f);
+    enum status st = db_write_checked(rq->db, &call, 1, upload_settle, spool, &r, f);
 
     if (st == ST_OK)
         PQclear(r);

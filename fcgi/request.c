@@ -24,11 +24,11 @@ const char *request_header(const struct request *rq, const char *cgi_name)
     return v && *v ? v : NULL;
 }
 
-static int hex(char c)
+bool request_is_precheck(const struct request *rq)
 {
-    const char *digits = "0123456789abcdef", *p = c ? strchr(digits, c | 0x20) : NULL;
+    const char *v = param(rq, "FOVEA_PRECHECK");
 
-    return p && (c >= 'a' || c <= 'F') ? (int)(p - digits) : -1;
+    return v && *v == '1';
 }
 
 bool url_decode(char *s, bool plus_is_space)
@@ -39,7 +39,7 @@ bool url_decode(char *s, bool plus_is_space)
         if (*s == '+' && plus_is_space) {
             *out++ = ' ';
         } else if (*s == '%') {
-            const int high = hex(s[1]), low = high < 0 ? -1 : hex(s[2]);
+            const int high = text_hex_digit(s[1]), low = high < 0 ? -1 : text_hex_digit(s[2]);
 
             if (high < 0 || low < 0 || (high == 0 && low == 0))
                 return false;

@@ -80,13 +80,6 @@ static void answer_fault(struct request *rq, struct response *rs, enum status st
         response_header(rs, "Retry-After", "%d", f->retry_after_s);
 }
 
-static bool is_precheck(const struct request *rq)
-{
-    const char *v = rq->transport->param(rq->transport->arg, "FOVEA_PRECHECK");
-
-    return v && *v == '1';
-}
-
 /* nginx asks before it reads an upload's body. In doubt the answer is yes: the handler will say it
  * properly. */
 static void serve_precheck(struct request *rq, struct response *rs)
@@ -134,7 +127,7 @@ void serve_request(struct request *rq, struct response *rs)
         site_serve(rq, rs, st, &f);
         return;
     }
-    if (is_precheck(rq) && rq->db) {
+    if (request_is_precheck(rq) && rq->db) {
         serve_precheck(rq, rs);
         return;
     }

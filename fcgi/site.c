@@ -83,13 +83,6 @@ static bool is_media(const struct request *rq)
     return strncmp(rq->raw_path, "/media/", 7) == 0;
 }
 
-static bool is_precheck(const struct request *rq)
-{
-    const char *v = rq->transport->param(rq->transport->arg, "FOVEA_PRECHECK");
-
-    return v && *v == '1';
-}
-
 static bool is_openapi(const struct request *rq)
 {
     return strcmp(rq->raw_path, "/api/openapi.json") == 0 && strcmp(rq->method, "GET") == 0;
@@ -150,7 +143,7 @@ void site_serve(struct request *rq, struct response *rs, enum status parsed, str
 
     rs->status = 200;
     rs->content_type = "application/json";
-    if (is_media(rq) && is_precheck(rq)) {
+    if (is_media(rq) && request_is_precheck(rq)) {
         rs->status = links_allow(rq) ? 204 : 403;
         return;
     }

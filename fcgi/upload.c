@@ -33,6 +33,11 @@ void upload_free(struct upload *u)
     *u = (struct upload){ 0 };
 }
 
+enum status upload_settle(void *spool, struct fault *f)
+{
+    return spool_settle(spool, f);
+}
+
 static enum status too_large(const struct receiver *r, struct fault *f)
 {
     return fault_set(f, ST_TOO_LARGE, r->part, "the file is larger than %" PRId64 " bytes",

@@ -27,4 +27,8 @@ enum status upload_to_memory(struct request *rq, const char *part, int64_t max_b
                              struct fault *f) MUST_USE;
 void upload_free(struct upload *u);
 
+/* spool_settle in the form of a last word before a commit (db_write_checked, request.before_commit): a
+ * sweep may have taken the file since it was published; from the row on it can't. */
+enum status upload_settle(void *spool, struct fault *f) MUST_USE;
+
 #endif

@@ -86,13 +86,6 @@ static enum status check_file(struct spool *spool, struct model_card **ret, stru
     return st;
 }
 
-/* Before the commit: a sweep may have taken the file since it was published; from the row on it can't.
- */
-static enum status settle(void *arg, struct fault *f)
-{
-    return spool_settle(arg, f);
-}
-
 static enum status publish(struct request *rq, struct upload *up, struct model_create *cmd,
                            struct fault *f)
 {
@@ -103,7 +96,7 @@ static enum status publish(struct request *rq, struct upload *up, struct model_c
         return fault_set(f, ST_TOO_LARGE, NULL, "the request needs too much memory");
     if ((st = spool_publish(up->spool, d, &cmd->size, f)) != ST_OK)
         return st;
-    rq->before_commit = settle;
+    rq->before_commit = upload_settle;
     rq->before_commit_arg = up->spool;
     cmd->digest = d->bytes;
     field_mark(cmd, FIELD(model_create, digest));
