@@ -5,7 +5,7 @@
 #include "base/config.h"
 #include "worker/kinds.h"
 
-enum { PURGE_LOT = 20, FORGET_DAYS = 7 };
+enum { PURGE_LOT = 20, UPLOAD_LOT = 1000, FORGET_DAYS = 7, USAGE_DAYS = 400 };
 
 enum status run_counting(struct job *job, const char *sql, int64_t parameter, int64_t lot,
                          const char *noun, struct buffer *result, struct fault *f)
@@ -41,6 +41,19 @@ enum status expire_idempotency_run(struct job *job, struct buffer *result, struc
 {
     return run_counting(job, "SELECT domain.idempotency_expire(make_interval(hours => $1::integer))",
                         config_i64("idempotency.hours"), 0, "expired", result, f);
+}
+
+/* The files are those of the sweeper, as soon as no session refers to them. */
+enum status expire_uploads_run(struct job *job, struct buffer *result, struct fault *f)
+{
+    return run_counting(job, "SELECT domain.upload_expire($1)", UPLOAD_LOT, UPLOAD_LOT, "expired",
+                        result, f);
+}
+
+enum status expire_usage_run(struct job *job, struct buffer *result, struct fault *f)
+{
+    return run_counting(job, "SELECT domain.usage_expire(current_date - $1::integer)", USAGE_DAYS, 0,
+                        "expired", result, f);
 }
 
 enum status forget_jobs_run(struct job *job, struct buffer *result, struct fault *f)

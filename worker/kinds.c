@@ -5,8 +5,12 @@
 enum { HOUR_S = 3600, DAY_S = 24 * HOUR_S };
 
 const struct job_kind job_kinds[] = {
-    { "purge_trash", HOUR_S, purge_trash_run }, { "sweep_blobs", 6 * HOUR_S, sweep_blobs_run },
-    { "sweep_spool", HOUR_S, sweep_spool_run }, { "expire_idempotency", HOUR_S, expire_idempotency_run },
+    { "purge_trash", HOUR_S, purge_trash_run },
+    { "sweep_blobs", 6 * HOUR_S, sweep_blobs_run },
+    { "sweep_spool", HOUR_S, sweep_spool_run },
+    { "expire_idempotency", HOUR_S, expire_idempotency_run },
+    { "expire_uploads", HOUR_S, expire_uploads_run },
+    { "expire_usage", DAY_S, expire_usage_run },
     { "forget_jobs", DAY_S, forget_jobs_run },
 };
 

@@ -12,6 +12,10 @@ enum status sweep_blobs_run(struct job *job, struct buffer *result, struct fault
 enum status sweep_spool_run(struct job *job, struct buffer *result, struct fault *f);
 /* Forgets requests that can no longer be replayed. */
 enum status expire_idempotency_run(struct job *job, struct buffer *result, struct fault *f);
+/* Forgets upload sessions that are over, and so lets go of their files. */
+enum status expire_uploads_run(struct job *job, struct buffer *result, struct fault *f);
+/* Forgets what accounts used more than a year ago. */
+enum status expire_usage_run(struct job *job, struct buffer *result, struct fault *f);
 /* Forgets ended jobs of the site itself. */
 enum status forget_jobs_run(struct job *job, struct buffer *result, struct fault *f);
 

@@ -102,13 +102,16 @@ BEGIN
     RETURN domain.remember(sent.id);
 END $$;
 
--- Sessions that were never completed let go of their files.
-CREATE FUNCTION domain.upload_expire() RETURNS bigint
+-- Forgets sessions that ended longer ago than "keep", at most so many; the files of those that were never completed are
+-- the sweeper's from then on. One that is being completed at this moment is locked, and left for the next time.
+CREATE FUNCTION domain.upload_expire(at_most integer, keep interval DEFAULT interval '1 day') RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     n bigint;
 BEGIN
-    DELETE FROM data.upload u WHERE u.expires_at < now() - interval '1 day';
+    DELETE FROM data.upload u
+     WHERE u.id IN (SELECT o.id FROM data.upload o WHERE o.expires_at < now() - keep
+                     ORDER BY o.expires_at LIMIT at_most FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN n;
 END $$;

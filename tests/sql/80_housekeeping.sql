@@ -77,6 +77,22 @@ SELECT t.is(domain.blob_forget(sha256('weights')), false, 'what is referenced ca
 SELECT t.is(domain.model_trash(t.actor('alice'), t.model()), t.model(), 'a model in the trash');
 SELECT t.is(t.rows($$SELECT 1 FROM domain.blob_mark_unreferenced('1 day')$$), 0::bigint, 'keeps its bytes');
 
+-- Upload sessions: one of each state.
+INSERT INTO data.upload (organization_id, noun, noun_id, name, declared_bytes, digest, stored_at, completed_at, expires_at)
+SELECT m.organization_id, 'model', m.id, s.name, 9, sha256('sent'), now(), s.completed, now() - s.ago
+  FROM data.model m,
+       (VALUES ('older', NULL, interval '25 hours'), ('oldest', now(), interval '2 days'), ('late', NULL, interval '23 hours'))
+           AS s (name, completed, ago)
+ WHERE m.id = t.model();
+SELECT t.is(domain.upload_expire(1), 1::bigint, 'sessions are forgotten in lots');
+SELECT t.is((SELECT string_agg(u.name, ' ' ORDER BY u.name) FROM data.upload u), 'late older sent.onnx', 'the oldest first, completed or not');
+SELECT t.is(domain.upload_expire(10), 1::bigint, 'a day after their end');
+SELECT t.is((SELECT string_agg(u.name, ' ' ORDER BY u.name) FROM data.upload u), 'late sent.onnx', 'until then they may be completed');
+SELECT t.is(t.rows($$SELECT 1 FROM domain.blob_unreferenced('1 day')$$), 0::bigint, 'and keep their file');
+SELECT t.is(domain.upload_expire(10, '-2 hours'), 2::bigint, 'a shorter stay');
+SELECT t.is(array_agg(x.digest), ARRAY[sha256('sent')], 'without a session the file is the sweeper''s') FROM domain.blob_mark_unreferenced('1 day') x;
+SELECT t.is(domain.blob_forget(sha256('sent')), true, 'and goes');
+
 -- The purge.
 UPDATE data.model SET deleted_at = now() - interval '31 days' WHERE id = t.model();
 SELECT domain.project_trash(t.actor('erin'), current_setting('t.full')::bigint) \g /dev/null
