@@ -15,7 +15,7 @@
 #include "base/config.h"
 #include "base/limits.h"
 #include "cli/cli.h"
-#include "inference/detector.h"
+#include "inference/predictor.h"
 #include "media/store.h"
 
 static const char default_project[] = "Models";

@@ -14,7 +14,7 @@ enum { MODELS_MAX = 64 };
 
 struct served_model {
     struct digest weights;
-    struct detector *detector;
+    struct predictor *predictor;
     size_t memory;
     uint64_t used;
     int users;
@@ -54,7 +54,7 @@ void serving_free(struct serving *s)
     if (!s)
         return;
     for (size_t i = 0; i < s->nmodels; i++) {
-        detector_free(s->models[i]->detector);
+        predictor_free(s->models[i]->predictor);
         free(s->models[i]);
     }
     pthread_cond_destroy(&s->slot_free);
@@ -78,7 +78,7 @@ static void forget(struct serving *s, struct served_model *m)
             continue;
         s->models[i] = s->models[--s->nmodels];
         s->memory -= m->memory;
-        detector_free(m->detector);
+        predictor_free(m->predictor);
         free(m);
         return;
     }
@@ -99,7 +99,7 @@ static void make_room(struct serving *s)
     }
 }
 
-static enum status load(struct serving *s, const struct digest *weights, struct detector **ret,
+static enum status load(struct serving *s, const struct digest *weights, struct predictor **ret,
                         struct fault *f)
 {
     const void *bytes;
@@ -108,7 +108,7 @@ static enum status load(struct serving *s, const struct digest *weights, struct 
 
     if (st != ST_OK)
         return st;
-    st = detector_load(bytes, n, 1, ret, f);
+    st = predictor_load(bytes, n, 1, ret, f);
     store_unmap(bytes, n);
     return st;
 }
@@ -145,11 +145,11 @@ enum status serving_get(struct serving *s, const struct digest *weights, struct 
         m->users++;
     } else if ((st = add(s, weights, &m, f)) == ST_OK) {
         pthread_mutex_unlock(&s->lock);
-        st = load(s, weights, &m->detector, f);
+        st = load(s, weights, &m->predictor, f);
         pthread_mutex_lock(&s->lock);
         m->loading = false;
         if (st == ST_OK) {
-            m->memory = detector_memory_bytes(m->detector);
+            m->memory = predictor_memory_bytes(m->predictor);
             s->memory += m->memory;
         } else {
             forget(s, m);
@@ -175,9 +175,9 @@ void serving_put(struct serving *s, struct served_model *m)
     pthread_mutex_unlock(&s->lock);
 }
 
-const struct detector *served_detector(const struct served_model *m)
+const struct predictor *served_predictor(const struct served_model *m)
 {
-    return m->detector;
+    return m->predictor;
 }
 
 static enum status slot_take(struct serving *s, struct fault *f)
@@ -216,7 +216,7 @@ enum status serving_run(struct serving *s, struct served_model *m, const uint8_t
 
     if (st != ST_OK)
         return st;
-    st = detector_run(m->detector, rgb, width, height, o, ret, f);
+    st = predictor_run(m->predictor, rgb, width, height, o, ret, f);
     slot_give(s);
     return st;
 }

@@ -7,7 +7,7 @@
 #ifndef DOMAIN_SERVING_H
 #define DOMAIN_SERVING_H
 
-#include "inference/detector.h"
+#include "inference/predictor.h"
 #include "media/store.h"
 
 struct serving;
@@ -21,7 +21,7 @@ void serving_free(struct serving *s);
 enum status serving_get(struct serving *s, const struct digest *weights, struct served_model **ret,
                         struct fault *f) MUST_USE;
 void serving_put(struct serving *s, struct served_model *m);
-const struct detector *served_detector(const struct served_model *m);
+const struct predictor *served_predictor(const struct served_model *m);
 
 /* Runs when a slot is free. */
 enum status serving_run(struct serving *s, struct served_model *m, const uint8_t *rgb, int width,

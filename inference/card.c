@@ -1,6 +1,6 @@
 /*
  * Model cards: what an ONNX file says of itself (Ultralytics' metadata, where it has some) and what its
- * shapes say. See detector.h and card.h.
+ * shapes say. See predictor.h and card.h.
  */
 #include <stdio.h>
 #include <stdlib.h>

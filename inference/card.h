@@ -1,5 +1,5 @@
 /*
- * From a file to a checked graph and its card; shared by model_card_read and the detector.
+ * From a file to a checked graph and its card; shared by model_card_read and the predictor.
  */
 #ifndef INFERENCE_CARD_H
 #define INFERENCE_CARD_H

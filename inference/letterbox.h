@@ -7,7 +7,7 @@
 #define INFERENCE_LETTERBOX_H
 
 #include <stdint.h>
-#include "inference/detector.h"
+#include "inference/predictor.h"
 
 struct letterbox {
     int width, height;             /* of the picture */

@@ -244,7 +244,7 @@ static enum status run(struct request *rq, const struct digest *weights, const s
     if (st == ST_OK) {
         const struct answer a = {
             &p,
-            detector_card(served_detector(model)),
+            predictor_card(served_predictor(model)),
             im->width,
             im->height,
             field_given(in, FIELD(predict_input, decimals)) ? (int)in->decimals : 5,

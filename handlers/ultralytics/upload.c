@@ -17,7 +17,7 @@
 #include "fcgi/context.h"
 #include "fcgi/upload.h"
 #include "handlers/ultralytics/ultralytics.h"
-#include "inference/detector.h"
+#include "inference/predictor.h"
 #include "media/store.h"
 
 static bool has_suffix(const char *s, const char *suffix)

@@ -5,7 +5,7 @@
 #ifndef INFERENCE_POST_HEAD_H
 #define INFERENCE_POST_HEAD_H
 
-#include "inference/detector.h"
+#include "inference/predictor.h"
 #include "inference/graph/value.h"
 
 enum head_kind {

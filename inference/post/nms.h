@@ -5,7 +5,7 @@
 #ifndef INFERENCE_POST_NMS_H
 #define INFERENCE_POST_NMS_H
 
-#include "inference/detector.h"
+#include "inference/predictor.h"
 
 /* Best score first; ties keep their order; NaN ranks last. False: out of memory, nothing is changed. */
 bool detections_sort(struct detection *d, size_t n);

@@ -8,7 +8,7 @@
 #ifndef INFERENCE_PT_PT_H
 #define INFERENCE_PT_PT_H
 
-#include "inference/detector.h"
+#include "inference/predictor.h"
 #include "inference/pt/tree.h"
 
 struct pt_file;

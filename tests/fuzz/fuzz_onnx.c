@@ -4,7 +4,7 @@
  */
 #include <stddef.h>
 #include <stdint.h>
-#include "inference/detector.h"
+#include "inference/predictor.h"
 #include "inference/graph/passes.h"
 #include "inference/model/model.h"
 

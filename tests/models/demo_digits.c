@@ -6,7 +6,7 @@
 #include "tests/unit/test.h"
 
 #include <json-c/json.h>
-#include "inference/detector.h"
+#include "inference/predictor.h"
 #include "media/image.h"
 
 enum { MOST = 64 };
@@ -67,16 +67,16 @@ static bool detect(struct boxes *found, struct boxes *wanted, struct boxes *trut
     const struct predict_options options = { .conf = 0.25f, .iou = 0.7f, .max_detections = 300 };
     struct json_object *expected = json_object_from_file("demo/expected.json");
     struct prediction p = { 0 };
-    struct detector *d = NULL;
+    struct predictor *d = NULL;
     struct image image = { 0 };
     size_t n = 0, picture_n = 0;
     void *model = load("demo/digits.onnx", &n), *picture = load("demo/page.jpg", &picture_n);
     bool ok = false;
 
     fault = FAULT_INIT;
-    if (!expected || !model || !picture || detector_load(model, n, 1, &d, &fault) != ST_OK ||
+    if (!expected || !model || !picture || predictor_load(model, n, 1, &d, &fault) != ST_OK ||
         image_decode(picture, picture_n, &image, &fault) != ST_OK ||
-        detector_run(d, image.rgb, image.width, image.height, &options, &p, &fault) != ST_OK ||
+        predictor_run(d, image.rgb, image.width, image.height, &options, &p, &fault) != ST_OK ||
         p.n > MOST) {
         TEST_FAIL_("%s",
                    fault.detail[0] ? fault.detail : "files are missing: run from the root of the tree");
@@ -95,7 +95,7 @@ static bool detect(struct boxes *found, struct boxes *wanted, struct boxes *trut
 out:
     prediction_free(&p);
     image_free(&image);
-    detector_free(d);
+    predictor_free(d);
     free(model);
     free(picture);
     json_object_put(expected);

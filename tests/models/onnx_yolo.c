@@ -4,7 +4,7 @@
  */
 #include "tests/unit/test.h"
 
-#include "inference/detector.h"
+#include "inference/predictor.h"
 #include "inference/graph/passes.h"
 #include "inference/letterbox.h"
 #include "inference/model/model.h"
@@ -77,7 +77,8 @@ static bool run_plan(const char *name, const float *input, float *output)
     struct plan *p = NULL;
     struct context *c = NULL;
     struct graph *g = open_graph(name, &m);
-    bool ok = g && graph_optimise(g, &f) == ST_OK && plan_create(g, 2, &p, &f) == ST_OK &&
+    bool ok = g && graph_optimise(g, &f) == ST_OK &&
+              plan_create(g, &(struct compile_options){ .threads = 2 }, &p, &f) == ST_OK &&
               context_create(p, &c, &f) == ST_OK;
 
     if (ok) {
@@ -225,17 +226,17 @@ TEST(the_bus_picture_gives_the_five_known_detections)
     const struct predict_options o = { .conf = 0.25f, .iou = 0.7f, .max_detections = 300 };
     struct prediction p = { 0 };
     struct fault f = FAULT_INIT;
-    struct detector *d = NULL;
+    struct predictor *d = NULL;
     struct file file = { 0 };
     struct image im;
 
     if (!test_fixtures())
         SKIP("fixtures are absent");
     REQUIRE(load("models/real/yolov8n-coco-dq-op12.onnx", &file) && open_picture("images/bus.jpg", &im));
-    REQUIRE(detector_load(file.bytes, file.n, 1, &d, &f) == ST_OK);
-    REQUIRE(detector_run(d, im.rgb, im.width, im.height, &o, &p, &f) == ST_OK);
+    REQUIRE(predictor_load(file.bytes, file.n, 1, &d, &f) == ST_OK);
+    REQUIRE(predictor_run(d, im.rgb, im.width, im.height, &o, &p, &f) == ST_OK);
     printf("# preprocess %.1f ms, network %.1f ms, postprocess %.1f ms, memory %zu MiB\n",
-           p.preprocess_ms, p.inference_ms, p.postprocess_ms, detector_memory_bytes(d) >> 20);
+           p.preprocess_ms, p.inference_ms, p.postprocess_ms, predictor_memory_bytes(d) >> 20);
     REQUIRE(p.n == 5);
     for (size_t i = 0; i < 5; i++) {
         const float gain = 640.0f / 1080, pad = 80;
@@ -247,7 +248,7 @@ TEST(the_bus_picture_gives_the_five_known_detections)
         CHECK_NEAR(p.items[i].y1 * gain, bus[i].y1, 1);
     }
     prediction_free(&p);
-    detector_free(d);
+    predictor_free(d);
     image_free(&im);
     free(file.bytes);
 }

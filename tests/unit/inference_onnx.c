@@ -3,7 +3,7 @@
 #include "tests/unit/test.h"
 
 #include <sys/resource.h>
-#include "inference/detector.h"
+#include "inference/predictor.h"
 #include "inference/model/model.h"
 #include "tests/unit/inference_onnx_writer.h"
 

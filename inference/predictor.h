@@ -1,12 +1,12 @@
 /*
- * The public face of inference/: a model file becomes a detector; a picture becomes detections. No HTTP,
- * no SQL.
+ * The public face of inference/: a model file becomes a predictor; a picture becomes detections. No
+ * HTTP, no SQL.
  *
  * Phases: read -> verify -> infer shapes -> passes -> plan memory -> compile -> run. A loaded model is
  * immutable and shared by threads; each run brings its own scratch.
  */
-#ifndef INFERENCE_DETECTOR_H
-#define INFERENCE_DETECTOR_H
+#ifndef INFERENCE_PREDICTOR_H
+#define INFERENCE_PREDICTOR_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,14 +42,14 @@ enum status model_card_read(const void *bytes, size_t n, struct model_card **ret
 void model_card_free(struct model_card *c);
 const char *model_task_name(enum model_task t); /* "detect" ... */
 
-struct detector;
+struct predictor;
 
 /* Compiles. threads: oneDNN threads for one run, >= 1. The bytes are not needed afterwards. */
-enum status detector_load(const void *bytes, size_t n, int threads, struct detector **ret,
-                          struct fault *f) MUST_USE;
-void detector_free(struct detector *d);
-const struct model_card *detector_card(const struct detector *d);
-size_t detector_memory_bytes(const struct detector *d);
+enum status predictor_load(const void *bytes, size_t n, int threads, struct predictor **ret,
+                           struct fault *f) MUST_USE;
+void predictor_free(struct predictor *d);
+const struct model_card *predictor_card(const struct predictor *d);
+size_t predictor_memory_bytes(const struct predictor *d);
 
 /* One detection in pixels of the upright picture, clipped to it. */
 struct detection {
@@ -72,12 +72,12 @@ struct prediction {
 };
 
 /*
- * rgb: upright, 8-bit, rows of width * 3 bytes. Thread-safe: threads may share one detector.
+ * rgb: upright, 8-bit, rows of width * 3 bytes. Thread-safe: threads may share one predictor.
  * Letterbox (pad 114), network, decode, NMS, boxes back to image pixels.
  */
-enum status detector_run(const struct detector *d, const uint8_t *rgb, int width, int height,
-                         const struct predict_options *o, struct prediction *ret,
-                         struct fault *f) MUST_USE;
+enum status predictor_run(const struct predictor *d, const uint8_t *rgb, int width, int height,
+                          const struct predict_options *o, struct prediction *ret,
+                          struct fault *f) MUST_USE;
 void prediction_free(struct prediction *p);
 
 #endif

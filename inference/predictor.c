@@ -1,6 +1,6 @@
 /*
- * The detector: a model compiled for one or a few input sizes, and the way of a picture through it. See
- * detector.h.
+ * The predictor: a model compiled for one or a few input sizes, and the way of a picture through it. See
+ * predictor.h.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -22,11 +22,11 @@ struct compiled {
     uint64_t used;
 };
 
-struct detector {
+struct predictor {
     struct opened_model source; /* `bound` has moved into sizes[0] */
     int threads;
     pthread_mutex_t
-        *lock; /* of what follows; behind a pointer so that a run may take a const detector */
+        *lock; /* of what follows; behind a pointer so that a run may take a const predictor */
     struct compiled *sizes; /* [SIZES_MAX] */
     uint64_t *clock;
 };
@@ -39,7 +39,7 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-void detector_free(struct detector *d)
+void predictor_free(struct predictor *d)
 {
     if (!d)
         return;
@@ -54,12 +54,12 @@ void detector_free(struct detector *d)
     free(d);
 }
 
-const struct model_card *detector_card(const struct detector *d)
+const struct model_card *predictor_card(const struct predictor *d)
 {
     return d->source.card;
 }
 
-size_t detector_memory_bytes(const struct detector *d)
+size_t predictor_memory_bytes(const struct predictor *d)
 {
     size_t n = (size_t)d->source.model->parameters * sizeof(float);
 
@@ -70,7 +70,7 @@ size_t detector_memory_bytes(const struct detector *d)
     return n;
 }
 
-static enum status compile_own_size(struct detector *d, struct fault *f)
+static enum status compile_own_size(struct predictor *d, struct fault *f)
 {
     struct graph *g = d->source.bound;
 
@@ -78,13 +78,13 @@ static enum status compile_own_size(struct detector *d, struct fault *f)
     d->sizes[0] = (struct compiled){ .head = d->source.head,
                                      .height = d->source.height,
                                      .width = d->source.width };
-    return session_create(g, d->threads, &d->sizes[0].session, f);
+    return session_create(g, &(struct compile_options){ .threads = d->threads }, &d->sizes[0].session, f);
 }
 
-enum status detector_load(const void *bytes, size_t n, int threads, struct detector **ret,
-                          struct fault *f)
+enum status predictor_load(const void *bytes, size_t n, int threads, struct predictor **ret,
+                           struct fault *f)
 {
-    struct detector *d = calloc(1, sizeof *d);
+    struct predictor *d = calloc(1, sizeof *d);
     enum status st;
 
     if (n >= 4 && memcmp(bytes, "PK\3\4", 4) == 0) {
@@ -111,12 +111,12 @@ out:
     if (st == ST_OK)
         *ret = d;
     else
-        detector_free(d);
+        predictor_free(d);
     return st;
 }
 
 /* Index of the place for a new size: an empty one, or that unused for longest. NO_SIZE: all are busy. */
-static int place_for_size(const struct detector *d)
+static int place_for_size(const struct predictor *d)
 {
     int best = NO_SIZE;
 
@@ -130,7 +130,7 @@ static int place_for_size(const struct detector *d)
 }
 
 /* Under the lock: other runs wait the tens of milliseconds that compiling takes. */
-static enum status compile_size(const struct detector *d, int height, int width, int *ret,
+static enum status compile_size(const struct predictor *d, int height, int width, int *ret,
                                 struct fault *f)
 {
     const int at = place_for_size(d);
@@ -149,7 +149,7 @@ static enum status compile_size(const struct detector *d, int height, int width,
         graph_free(g);
         return fault_set(f, ST_INVALID, "imgsz", "the model does not work at this size");
     }
-    if ((st = session_create(g, d->threads, &c.session, f)) != ST_OK)
+    if ((st = session_create(g, &(struct compile_options){ .threads = d->threads }, &c.session, f)) != ST_OK)
         return st;
     session_free(d->sizes[at].session);
     d->sizes[at] = c;
@@ -158,7 +158,7 @@ static enum status compile_size(const struct detector *d, int height, int width,
 }
 
 /* The wanted size compiled and marked as in use. */
-static enum status take_size(const struct detector *d, int imgsz, int *ret, struct fault *f)
+static enum status take_size(const struct predictor *d, int imgsz, int *ret, struct fault *f)
 {
     const int stride = d->source.stride, side = (imgsz + stride - 1) / stride * stride;
     const bool own = imgsz == 0 || !d->source.dynamic;
@@ -183,7 +183,7 @@ static enum status take_size(const struct detector *d, int imgsz, int *ret, stru
     return st;
 }
 
-static void give_size(const struct detector *d, int at)
+static void give_size(const struct predictor *d, int at)
 {
     pthread_mutex_lock(d->lock);
     d->sizes[at].users--;
@@ -256,8 +256,8 @@ static enum status run(struct compiled *c, const uint8_t *rgb, const struct lett
     return st;
 }
 
-enum status detector_run(const struct detector *d, const uint8_t *rgb, int width, int height,
-                         const struct predict_options *o, struct prediction *ret, struct fault *f)
+enum status predictor_run(const struct predictor *d, const uint8_t *rgb, int width, int height,
+                          const struct predict_options *o, struct prediction *ret, struct fault *f)
 {
     struct letterbox l;
     enum status st;

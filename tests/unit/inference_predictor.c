@@ -4,7 +4,7 @@
 #include "tests/unit/test.h"
 
 #include <pthread.h>
-#include "inference/detector.h"
+#include "inference/predictor.h"
 #include "tests/unit/inference_onnx_writer.h"
 
 enum { CLASSES = 2, ROWS = 4 + CLASSES };
@@ -51,13 +51,13 @@ static struct buffer write_net(const struct net *n)
     return onnx_model(&g, 13, n->notes);
 }
 
-static struct detector *load(const struct net *n)
+static struct predictor *load(const struct net *n)
 {
     struct buffer m = write_net(n);
     struct fault f = FAULT_INIT;
-    struct detector *d = NULL;
+    struct predictor *d = NULL;
 
-    if (detector_load(m.p, m.n, 1, &d, &f) != ST_OK)
+    if (predictor_load(m.p, m.n, 1, &d, &f) != ST_OK)
         TEST_FAIL_("%s", f.detail);
     buffer_free(&m);
     return d;
@@ -125,14 +125,14 @@ TEST(a_model_that_cannot_run_says_why)
     struct model_card *c = card(&(struct net){ .side = 64, .notes = segment });
     struct buffer m = write_net(&(struct net){ .side = 64, .notes = segment });
     struct fault f = FAULT_INIT;
-    struct detector *d = NULL;
+    struct predictor *d = NULL;
 
     REQUIRE(c != NULL);
     CHECK(!c->runnable);
     CHECK_I64(c->task, TASK_SEGMENT);
     CHECK(strstr(c->why_not, "segment") != NULL);
     model_card_free(c);
-    CHECK_I64(detector_load(m.p, m.n, 1, &d, &f), ST_UNSUPPORTED);
+    CHECK_I64(predictor_load(m.p, m.n, 1, &d, &f), ST_UNSUPPORTED);
     CHECK(strstr(f.detail, "segment") != NULL);
     buffer_free(&m);
     c = card(&(struct net){ .side = 64, .notes = three });
@@ -161,11 +161,11 @@ TEST(a_box_comes_back_in_picture_pixels_best_first)
     uint8_t *rgb = red(128, 64);
 
     for (int by_anchor = 0; by_anchor < 2; by_anchor++) {
-        struct detector *d =
+        struct predictor *d =
             load(&(struct net){ .side = 64, .by_anchor = by_anchor == 1, .notes = named });
         struct prediction p = { 0 };
         struct fault f = FAULT_INIT;
-        REQUIRE(d && rgb && detector_run(d, rgb, 128, 64, &options, &p, &f) == ST_OK);
+        REQUIRE(d && rgb && predictor_run(d, rgb, 128, 64, &options, &p, &f) == ST_OK);
         REQUIRE(p.n ==
                 1); /* class 0 is the best everywhere, 0.447 in the grey: one box after suppression */
         CHECK_I64(p.items[0].label, 0);
@@ -174,10 +174,10 @@ TEST(a_box_comes_back_in_picture_pixels_best_first)
         CHECK_NEAR(p.items[0].x1, 80, 1e-3);
         CHECK_NEAR(p.items[0].y0, 24, 1e-3);
         CHECK_NEAR(p.items[0].y1, 40, 1e-3);
-        CHECK(detector_memory_bytes(d) > 0);
-        CHECK_STR(detector_card(d)->class_names[0], "cat");
+        CHECK(predictor_memory_bytes(d) > 0);
+        CHECK_STR(predictor_card(d)->class_names[0], "cat");
         prediction_free(&p);
-        detector_free(d);
+        predictor_free(d);
     }
     free(rgb);
 }
@@ -196,23 +196,23 @@ TEST(options_out_of_range_are_refused_by_field)
         { { .conf = 0.5f, .iou = 0.5f, .max_detections = 1, .imgsz = -1 }, "imgsz" },
         { { .conf = 0.5f, .iou = 0.5f, .max_detections = 1, .imgsz = 1 << 20 }, "imgsz" },
     };
-    struct detector *d = load(&(struct net){ .side = 64 });
+    struct predictor *d = load(&(struct net){ .side = 64 });
     const uint8_t pixel[3] = { 0 };
 
     for (size_t i = 0; d && i < sizeof cases / sizeof cases[0]; i++) {
         struct fault f = FAULT_INIT;
         struct prediction p = { 0 };
-        CHECK_I64(detector_run(d, pixel, 1, 1, &cases[i].o, &p, &f), ST_INVALID);
+        CHECK_I64(predictor_run(d, pixel, 1, 1, &cases[i].o, &p, &f), ST_INVALID);
         CHECK_STR(f.field, cases[i].field);
     }
-    detector_free(d);
+    predictor_free(d);
 }
 
 TEST(a_dynamic_model_runs_at_many_sizes_and_a_fixed_one_ignores_them)
 {
     static const int sizes[] = { 0, 64, 32, 128, 40, 256, 33, 64, 0, 96 };
-    struct detector *dynamic = load(&(struct net){ .side = -1, .notes = named });
-    struct detector *fixed = load(&(struct net){ .side = 64, .notes = named });
+    struct predictor *dynamic = load(&(struct net){ .side = -1, .notes = named });
+    struct predictor *fixed = load(&(struct net){ .side = 64, .notes = named });
     uint8_t *rgb = red(50, 50);
 
     for (size_t i = 0; dynamic && fixed && i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -220,21 +220,21 @@ TEST(a_dynamic_model_runs_at_many_sizes_and_a_fixed_one_ignores_them)
         struct fault f = FAULT_INIT;
         struct prediction p = { 0 };
         o.imgsz = sizes[i];
-        REQUIRE(detector_run(dynamic, rgb, 50, 50, &o, &p, &f) == ST_OK);
+        REQUIRE(predictor_run(dynamic, rgb, 50, 50, &o, &p, &f) == ST_OK);
         REQUIRE(p.n == 1);
         CHECK_NEAR(p.items[0].score, 1, 1e-5);
         prediction_free(&p);
-        REQUIRE(detector_run(fixed, rgb, 50, 50, &o, &p, &f) == ST_OK);
+        REQUIRE(predictor_run(fixed, rgb, 50, 50, &o, &p, &f) == ST_OK);
         CHECK_NEAR(p.items[0].x0, 24 * 50 / 64.0, 1e-3);
         prediction_free(&p);
     }
     free(rgb);
-    detector_free(dynamic);
-    detector_free(fixed);
+    predictor_free(dynamic);
+    predictor_free(fixed);
 }
 
 struct job {
-    const struct detector *d;
+    const struct predictor *d;
     int imgsz, bad;
 };
 
@@ -249,16 +249,16 @@ static void *work(void *arg)
         struct prediction p = { 0 };
         o.imgsz = j->imgsz ? j->imgsz + 32 * (i % 2) : 0;
         j->bad +=
-            detector_run(j->d, rgb, 64, 64, &o, &p, &f) != ST_OK || p.n != 1 || p.items[0].label != 0;
+            predictor_run(j->d, rgb, 64, 64, &o, &p, &f) != ST_OK || p.n != 1 || p.items[0].label != 0;
         prediction_free(&p);
     }
     free(rgb);
     return NULL;
 }
 
-TEST(threads_share_one_detector)
+TEST(threads_share_one_predictor)
 {
-    struct detector *d = load(&(struct net){ .side = -1, .notes = named });
+    struct predictor *d = load(&(struct net){ .side = -1, .notes = named });
     struct job jobs[4] = { { d, 0, 0 }, { d, 64, 0 }, { d, 96, 0 }, { d, 0, 0 } };
     pthread_t threads[4];
 
@@ -269,14 +269,14 @@ TEST(threads_share_one_detector)
         pthread_join(threads[i], NULL);
         CHECK_I64(jobs[i].bad, 0);
     }
-    detector_free(d);
+    predictor_free(d);
 }
 
 TEST(a_checkpoint_is_not_compiled)
 {
     struct fault f = FAULT_INIT;
-    struct detector *d = NULL;
+    struct predictor *d = NULL;
 
-    CHECK_I64(detector_load("PK\3\4----", 8, 1, &d, &f), ST_UNSUPPORTED);
+    CHECK_I64(predictor_load("PK\3\4----", 8, 1, &d, &f), ST_UNSUPPORTED);
     CHECK(d == NULL);
 }
