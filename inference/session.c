@@ -16,7 +16,8 @@ struct session {
     size_t contexts;
 };
 
-enum status session_create(struct graph *g, int threads, struct session **ret, struct fault *f)
+enum status session_create(struct graph *g, const struct compile_options *o, struct session **ret,
+                           struct fault *f)
 {
     struct session *s = calloc(1, sizeof *s);
     enum status st;
@@ -28,7 +29,7 @@ enum status session_create(struct graph *g, int threads, struct session **ret, s
     if ((st = graph_optimise(g, f)) != ST_OK)
         graph_free(g);
     else
-        st = plan_create(g, threads, &s->plan, f);
+        st = plan_create(g, o, &s->plan, f);
     if (st != ST_OK) {
         free(s);
         return st;

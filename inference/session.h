@@ -9,9 +9,10 @@
 
 struct session;
 
-/* Optimises and compiles an inferred graph, which it takes over (also on failure). threads >= 1: OpenMP
- * team of one run. */
-enum status session_create(struct graph *g, int threads, struct session **ret, struct fault *f) MUST_USE;
+/* Optimises and compiles an inferred graph, which it takes over (also on failure). Options as for
+ * plan_create. */
+enum status session_create(struct graph *g, const struct compile_options *o, struct session **ret,
+                           struct fault *f) MUST_USE;
 void session_free(struct session *s); /* accepts NULL; no run may be under way */
 
 enum status session_take(struct session *s, struct context **ret, struct fault *f) MUST_USE;

@@ -63,8 +63,17 @@ static enum status sum_kernels(struct plan *p, struct fault *f)
     return ST_OK;
 }
 
-enum status plan_create(struct graph *g, int threads, struct plan **ret, struct fault *f)
+static enum status check_precision(enum precision p, struct fault *f)
 {
+    if (p == PRECISION_AUTO || p == PRECISION_F32)
+        return ST_OK;
+    return fault_set(f, ST_UNSUPPORTED, "precision", "this release computes in float32 only");
+}
+
+enum status plan_create(struct graph *g, const struct compile_options *o, struct plan **ret,
+                        struct fault *f)
+{
+    const int threads = o && o->threads > 1 ? o->threads : 1;
     struct plan *p = calloc(1, sizeof *p);
     struct lowering l = { .graph = g, .plan = p, .block = kernel_block(), .fault = f };
     enum status st;
@@ -84,7 +93,8 @@ enum status plan_create(struct graph *g, int threads, struct plan **ret, struct 
     }
     for (int i = 0; i < g->ntensors; i++)
         l.plain[i] = l.blocked[i] = GRAPH_NONE;
-    if ((st = kernel_engine_create(threads, &p->engine, f)) != ST_OK ||
+    if ((o && (st = check_precision(o->precision, f)) != ST_OK) ||
+        (st = kernel_engine_create(threads, &p->engine, f)) != ST_OK ||
         (st = lower_nodes(&l)) != ST_OK || (st = plan_place(p, f)) != ST_OK)
         goto out;
     st = sum_kernels(p, f);

@@ -13,6 +13,22 @@
 #include "inference/ops/op.h"
 #include "inference/plan/onednn.h"
 
+/* What numbers a plan computes with. */
+enum precision {
+    PRECISION_AUTO, /* the fastest that is known to be accurate enough: float32 unless a gate said more
+                     */
+    PRECISION_F32,
+    PRECISION_BF16, /* weights and activations; sums, heads and decoding stay float32 */
+    PRECISION_INT8
+};
+
+/* All zero: one thread, automatic precision, every algorithm allowed. */
+struct compile_options {
+    int threads; /* OpenMP team of one run; 0 counts as 1 */
+    enum precision precision;
+    bool exact; /* no algorithm that rounds differently from direct convolution in float32 */
+};
+
 struct slot {
     struct value v;     /* data: a constant's memory, else NULL */
     int base;           /* the slot this one is a view of, or GRAPH_NONE */
@@ -42,10 +58,12 @@ struct plan {
 };
 
 /*
- * Compiles an inferred graph, which the plan takes over (also on failure). ST_TOO_LARGE: over the
- * graph's memory limit. Not thread-safe with itself on one graph.
+ * Compiles an inferred graph, which the plan takes over (also on failure). o: NULL counts as all zero.
+ * ST_TOO_LARGE: over the graph's memory limit; ST_UNSUPPORTED: a precision that this CPU or this release
+ * lacks. Not thread-safe with itself on one graph.
  */
-enum status plan_create(struct graph *g, int threads, struct plan **ret, struct fault *f) MUST_USE;
+enum status plan_create(struct graph *g, const struct compile_options *o, struct plan **ret,
+                        struct fault *f) MUST_USE;
 void plan_free(struct plan *p); /* accepts NULL */
 
 /* Root of a view, and the byte offset into it. */

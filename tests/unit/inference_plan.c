@@ -43,7 +43,7 @@ static struct plan *plan_of_block(struct model **ret_model)
     conv(&g, 64, 8, "e", "y");
     if (!(*ret_model = run_load(&g, 13)) || !(copy = graph_clone((*ret_model)->graph)))
         return NULL;
-    if (graph_optimise(copy, &f) != ST_OK || plan_create(copy, 1, &p, &f) != ST_OK)
+    if (graph_optimise(copy, &f) != ST_OK || plan_create(copy, NULL, &p, &f) != ST_OK)
         TEST_FAIL_("%s", f.detail);
     return p;
 }
@@ -119,7 +119,7 @@ TEST(few_channels_in_the_middle_of_a_network_keep_a_fast_kernel)
     conv(&g, 3, 8, "x", "a");
     conv(&g, 8, 16, "a", "y");
     REQUIRE((m = run_load(&g, 13)) != NULL);
-    REQUIRE(plan_create(graph_clone(m->graph), 1, &p, &f) == ST_OK);
+    REQUIRE(plan_create(graph_clone(m->graph), NULL, &p, &f) == ST_OK);
     for (int i = 0; i < p->nsteps; i++)
         if (p->steps[i].kernel)
             CHECK(!kernel_is_slow(p->steps[i].kernel));

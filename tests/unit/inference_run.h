@@ -102,7 +102,7 @@ static inline void run_compare(struct model *m, uint64_t seed, double tolerance)
         const double d = difference(want.data, passed.data, value_elements(&want));
         if (!(d <= tolerance))
             TEST_FAIL_("seed %llu: the passes change the output by %g", (unsigned long long)seed, d);
-        if (plan_create(g, 1, &p, &f) == ST_OK && context_create(p, &c, &f) == ST_OK) {
+        if (plan_create(g, NULL, &p, &f) == ST_OK && context_create(p, &c, &f) == ST_OK) {
             for (int i = 0; i < g->ninputs; i++) {
                 got = context_input(c, i);
                 memcpy(got.data, data[i], value_bytes(&got));
