@@ -37,7 +37,12 @@ struct operation;
     F(C, TEXT, name, .required = true, .max = LIMIT_NAME_CHARS, .not_blank = true, .one_line = true)    \
     F(C, TEXT, description, .nullable = true, .max = LIMIT_DESCRIPTION_CHARS)
 
-extern const char *const visibilities[],
+/* types: none, the two that are documented. */
+#define TIMELINE(F, C)                                                                                  \
+    F(C, REF, project, .required = true, .view = "project")                                             \
+    F(C, TEXTS, types, .max = 4, .one_of = timeline_types)
+
+extern const char *const timeline_types[], *const visibilities[],
     *const project_sorts[], *const directions[], *const roles[], *const tasks[], *const scope_names[];
 
 DECLARE_COMMAND(project_ref, PROJECT_REF)
@@ -45,6 +50,7 @@ DECLARE_COMMAND(project_list, PROJECT_LIST)
 DECLARE_COMMAND(project_shared, PROJECT_SHARED)
 DECLARE_COMMAND(project_create, PROJECT_CREATE)
 DECLARE_COMMAND(project_update, PROJECT_UPDATE)
+DECLARE_COMMAND(timeline, TIMELINE)
 
 extern const struct operation op_project_get, op_project_list, op_project_shared, op_project_create,
     op_project_update, op_project_trash, op_project_purge;

@@ -4,6 +4,7 @@
 
 const char *const visibilities[] = { "private", "public", NULL };
 const char *const directions[] = { "asc", "desc", NULL };
+const char *const timeline_types[] = { "dataset", "experiment", "model", "member", NULL };
 const char *const roles[] = { "owner", "editor", "viewer", NULL };
 const char *const project_sorts[] = { "created_at",       "name", "dataset_count", "model_count",
                                       "experiment_count", NULL };
@@ -13,6 +14,7 @@ DEFINE_COMMAND(project_list, PROJECT_LIST)
 DEFINE_COMMAND(project_shared, PROJECT_SHARED)
 DEFINE_COMMAND(project_create, PROJECT_CREATE)
 DEFINE_COMMAND(project_update, PROJECT_UPDATE)
+DEFINE_COMMAND(timeline, TIMELINE)
 DEFINE_COMMAND(member_set, MEMBER_SET)
 DEFINE_COMMAND(member_remove, MEMBER_REMOVE)
 
@@ -134,8 +136,8 @@ const struct operation op_timeline = {
     .kind = OP_LIST,
     .call = "domain.timeline",
     .total = "domain.timeline_total",
-    .input = &project_ref_record,
-    .nargs = 1,
+    .input = &timeline_record,
+    .nargs = timeline_nfields,
     .guard = "domain.project_joined",
     .sorts = timeline_sorts,
     .nsorts = 1,

@@ -127,6 +127,30 @@ static enum status bool_from_text(const struct field *fd, const char *text, bool
     return ST_OK;
 }
 
+/* "a,b": an empty piece is an entry, refused or not by the field's own rules. */
+static enum status texts_from_list(struct request *rq, const struct field *fd, const char *text,
+                                   struct texts *ret, struct fault *f)
+{
+    const char **items;
+    size_t n = 1;
+
+    for (const char *p = text; *p; p++)
+        n += *p == ',';
+    if (fd->max && n > (size_t)fd->max)
+        return fault_set(f, ST_INVALID, fd->name, "must have at most %" PRId64 " entries", fd->max);
+    if (!(items = arena_array(rq->arena, n, sizeof *items)))
+        return fault_set(f, ST_TOO_LARGE, fd->name, "has too many entries");
+    for (size_t i = 0; i < n; i++) {
+        const size_t length = strcspn(text, ",");
+
+        if (!(items[i] = arena_strndup(rq->arena, text, length)))
+            return fault_set(f, ST_TOO_LARGE, fd->name, "has too many entries");
+        text += length + 1;
+    }
+    *ret = (struct texts){ items, n };
+    return ST_OK;
+}
+
 /* A value of the path, the query or a form. */
 static enum status from_text(struct request *rq, const struct field *fd, const char *text, void *out,
                              struct fault *f)
@@ -153,8 +177,9 @@ static enum status from_text(struct request *rq, const struct field *fd, const c
         return bool_from_text(fd, text, out, f);
     case FIELD_REF:
         return decode_ref(rq, fd, text, out, f);
-    case FIELD_REFS:
     case FIELD_TEXTS:
+        return texts_from_list(rq, fd, text, out, f);
+    case FIELD_REFS:
     case FIELD_JSON:
     case FIELD_DIGEST:
         break;

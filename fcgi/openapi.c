@@ -88,7 +88,7 @@ static void write_parameter(const struct dialect *d, const struct route *route, 
     buffer_printf(out, ",\"in\":\"%s\",\"required\":%s,\"schema\":{",
                   k->place == IN_PATH ? "path" : "query", k->place == IN_PATH ? "true" : "false");
     write_type(fd, d->ref, out);
-    buffer_text(out, "}}");
+    buffer_text(out, fd->kind == FIELD_TEXTS ? "},\"style\":\"form\",\"explode\":false}" : "}}");
 }
 
 static void write_page_parameter(const char *name, int64_t least, int64_t most, struct buffer *out)

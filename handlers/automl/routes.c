@@ -13,6 +13,10 @@ static const char *uuid_word(const char *text, struct arena *a)
 
 static const struct key project_path[] = { { IN_PATH, "project_id", FIELD(project_ref, project),
                                              NULL } };
+static const struct key timeline_query[] = {
+    { IN_PATH, "project_id", FIELD(timeline, project), NULL },
+    { IN_QUERY, "types", FIELD(timeline, types), NULL },
+};
 static const struct key list_query[] = {
     { IN_QUERY, "search", FIELD(project_shared, search), NULL },
     { IN_QUERY, "sort_field", FIELD(project_shared, sort), NULL },
@@ -63,7 +67,7 @@ static const struct route routes[] = {
     { "DELETE", "/projects/{project_id}/members/{user_id}", &op_member_remove, KEYS(member_path),
       .status = 200, .envelope = "{\"ok\":true}", .scopes = SCOPE_WRITE,
       .summary = "Remove a member (an extension)" },
-    { "GET", "/projects/{project_id}/timeline", &op_timeline, KEYS(project_path),
+    { "GET", "/projects/{project_id}/timeline", &op_timeline, KEYS(timeline_query),
       .shape = "timeline_entry", .status = 200,
       .envelope = "{\"project_id\":$:project_id,\"events\":$rows}", .handler = automl_timeline,
       .scopes = SCOPE_READ, .summary = "What happened in a project, oldest first",

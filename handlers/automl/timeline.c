@@ -6,7 +6,7 @@ enum { TIMELINE_ENTRIES = 1000 };
 
 enum status automl_timeline(struct request *rq, struct response *rs, struct fault *f)
 {
-    const struct project_ref *cmd = rq->command;
+    const struct timeline *cmd = rq->command;
 
     rq->page.limit = TIMELINE_ENTRIES;
     request_extra(rq, "project_id", arena_printf(rq->arena, "\"%s\"", cmd->project.uuid));

@@ -43,7 +43,7 @@ CREATE FUNCTION automl.timeline_entry(t domain.timeline_entry, a domain.asker)
 RETURNS TABLE ("id" uuid, "type" text, "name" text, "timestamp" timestamptz, "rows?" bigint, "columns?" integer,
                "images?" bigint, "annotations?" bigint, "classes?" json, "media_type?" text, "status?" text,
                "target_column?" text, "problem_type?" text, "best_model_type?" json, "duration?" json, "metrics?" jsonb,
-               "model_id?" json) LANGUAGE sql STABLE AS $$
+               "model_id?" json, "role?" text) LANGUAGE sql STABLE AS $$
     SELECT t.uuid, t.kind, t.name, t.created_at,
            CASE WHEN t.kind = 'dataset' THEN t.images END,
            CASE WHEN t.kind = 'dataset' THEN cardinality(t.classes) END,
@@ -55,11 +55,12 @@ RETURNS TABLE ("id" uuid, "type" text, "name" text, "timestamp" timestamptz, "ro
                        WHERE i.dataset_id = t.id ORDER BY i.created_at, i.id LIMIT 1) END,
            CASE WHEN t.kind = 'experiment' THEN automl.run_status(t.status) END,
            CASE WHEN t.kind = 'experiment' THEN t.label_set_name END,
-           CASE WHEN t.kind = 'experiment' THEN automl.problem_type(t.task) END,
-           CASE WHEN t.kind = 'experiment' THEN coalesce(to_json(t.architecture), 'null') END,
+           CASE WHEN t.kind = 'experiment' OR t.task IS NOT NULL AND t.kind = 'model' THEN automl.problem_type(t.task) END,
+           CASE WHEN t.kind IN ('experiment', 'model') THEN coalesce(to_json(t.architecture), 'null') END,
            CASE WHEN t.kind = 'experiment' THEN coalesce(to_json(t.duration_s), 'null') END,
-           CASE WHEN t.kind = 'experiment' THEN t.metrics END,
-           CASE WHEN t.kind = 'experiment' THEN coalesce(to_json(t.model_uuid), 'null') END $$;
+           CASE WHEN t.kind IN ('experiment', 'model') THEN t.metrics END,
+           CASE WHEN t.kind IN ('experiment', 'model') THEN coalesce(to_json(t.model_uuid), 'null') END,
+           t.role $$;
 
 -- What the ZIP export of a project holds. C streams it: entries in order, texts in pieces, files by digest; it adds
 -- the list of files to the manifest as it writes them.

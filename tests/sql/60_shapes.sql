@@ -54,7 +54,7 @@ SELECT t.is(t.keys(h.o), w.keys, 'keys of ' || w.name)
     ('renamed', 'id name description'),
     ('member', 'user_id email name role created_at'),
     ('member brief', 'user_id email name role'),
-    ('timeline run 1', 'id type name timestamp rows? columns? images? annotations? classes? media_type? status? target_column? problem_type? best_model_type? duration? metrics? model_id?')
+    ('timeline run 1', 'id type name timestamp rows? columns? images? annotations? classes? media_type? status? target_column? problem_type? best_model_type? duration? metrics? model_id? role?')
   ) AS w (name, keys)
   LEFT JOIN shape h ON h.name = w.name;
 
