@@ -108,7 +108,7 @@ static enum status load(struct serving *s, const struct digest *weights, struct 
 
     if (st != ST_OK)
         return st;
-    st = predictor_load(bytes, n, 1, ret, f);
+    st = predictor_load(bytes, n, NULL, ret, f);
     store_unmap(bytes, n);
     return st;
 }

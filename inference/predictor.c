@@ -11,20 +11,22 @@
 #include "inference/post/nms.h"
 #include "inference/session.h"
 
-enum { SIZES_MAX = 4, CANDIDATES_MAX = 30000, NO_SIZE = -1 };
+enum { SIZES_MAX = 4, CANDIDATES_MAX = 30000, NO_SIZE = -1, PREDICTION_BYTES = 64 << 20 };
 
 /* One compiled input size. The last one used longest ago makes room, unless a run is using it. */
 struct compiled {
     struct session *session;
     struct head head;
     int height, width;
+    enum precision precision;
+    bool exact;
     int users;
     uint64_t used;
 };
 
 struct predictor {
     struct opened_model source; /* `bound` has moved into sizes[0] */
-    int threads;
+    struct compile_options compile;
     pthread_mutex_t
         *lock; /* of what follows; behind a pointer so that a run may take a const predictor */
     struct compiled *sizes; /* [SIZES_MAX] */
@@ -77,12 +79,14 @@ static enum status compile_own_size(struct predictor *d, struct fault *f)
     d->source.bound = NULL; /* session_create takes it over */
     d->sizes[0] = (struct compiled){ .head = d->source.head,
                                      .height = d->source.height,
-                                     .width = d->source.width };
-    return session_create(g, &(struct compile_options){ .threads = d->threads }, &d->sizes[0].session, f);
+                                     .width = d->source.width,
+                                     .precision = d->compile.precision,
+                                     .exact = d->compile.exact };
+    return session_create(g, &d->compile, &d->sizes[0].session, f);
 }
 
-enum status predictor_load(const void *bytes, size_t n, int threads, struct predictor **ret,
-                           struct fault *f)
+enum status predictor_load(const void *bytes, size_t n, const struct load_options *o,
+                           struct predictor **ret, struct fault *f)
 {
     struct predictor *d = calloc(1, sizeof *d);
     enum status st;
@@ -98,7 +102,7 @@ enum status predictor_load(const void *bytes, size_t n, int threads, struct pred
         goto out;
     }
     pthread_mutex_init(d->lock, NULL);
-    d->threads = threads < 1 ? 1 : threads;
+    d->compile = o ? o->compile : (struct compile_options){ 0 };
     if ((st = opened_model_read(bytes, n, &d->source, f)) != ST_OK)
         goto out;
     if (!d->source.card->runnable) {
@@ -130,18 +134,19 @@ static int place_for_size(const struct predictor *d)
 }
 
 /* Under the lock: other runs wait the tens of milliseconds that compiling takes. */
-static enum status compile_size(const struct predictor *d, int height, int width, int *ret,
+static enum status compile_size(const struct predictor *d, const struct compiled *wanted, int *ret,
                                 struct fault *f)
 {
     const int at = place_for_size(d);
-    struct compiled c = { .height = height, .width = width };
+    const struct compile_options how = { d->compile.threads, wanted->precision, wanted->exact };
+    struct compiled c = *wanted;
     struct graph *g;
     enum status st;
     char why[160];
 
     if (at == NO_SIZE)
         return fault_set(f, ST_UNAVAILABLE, "imgsz", "too many input sizes are in use at once");
-    if ((st = model_bind(d->source.model, height, width, &g, f)) != ST_OK)
+    if ((st = model_bind(d->source.model, c.height, c.width, &g, f)) != ST_OK)
         return st;
     c.head = head_detect(&g->tensors[g->outputs[0]].v, d->source.head.nclasses,
                          d->source.head.kind == HEAD_ROWS, why, sizeof why);
@@ -149,7 +154,7 @@ static enum status compile_size(const struct predictor *d, int height, int width
         graph_free(g);
         return fault_set(f, ST_INVALID, "imgsz", "the model does not work at this size");
     }
-    if ((st = session_create(g, &(struct compile_options){ .threads = d->threads }, &c.session, f)) != ST_OK)
+    if ((st = session_create(g, &how, &c.session, f)) != ST_OK)
         return st;
     session_free(d->sizes[at].session);
     d->sizes[at] = c;
@@ -157,23 +162,36 @@ static enum status compile_size(const struct predictor *d, int height, int width
     return ST_OK;
 }
 
-/* The wanted size compiled and marked as in use. */
-static enum status take_size(const struct predictor *d, int imgsz, int *ret, struct fault *f)
+static struct compiled wanted_size(const struct predictor *d, const struct predict_options *o)
 {
-    const int stride = d->source.stride, side = (imgsz + stride - 1) / stride * stride;
-    const bool own = imgsz == 0 || !d->source.dynamic;
-    const int height = own ? d->source.height : side, width = own ? d->source.width : side;
+    const int stride = d->source.stride, side = (o->imgsz + stride - 1) / stride * stride;
+    const bool own = o->imgsz == 0 || !d->source.dynamic;
+
+    return (struct compiled){
+        .height = own ? d->source.height : side,
+        .width = own ? d->source.width : side,
+        .precision = o->precision == PRECISION_AUTO ? d->compile.precision : o->precision,
+        .exact = o->exact || d->compile.exact,
+    };
+}
+
+/* The wanted size compiled and marked as in use. */
+static enum status take_size(const struct predictor *d, const struct predict_options *o, int *ret,
+                             struct fault *f)
+{
+    const struct compiled wanted = wanted_size(d, o);
     int at = NO_SIZE;
     enum status st = ST_OK;
 
     pthread_mutex_lock(d->lock);
     for (int i = 0; i < SIZES_MAX && at == NO_SIZE; i++) {
         const struct compiled *c = &d->sizes[i];
-        if (c->session && c->height == height && c->width == width)
+        if (c->session && c->height == wanted.height && c->width == wanted.width &&
+            c->precision == wanted.precision && c->exact == wanted.exact)
             at = i;
     }
     if (at == NO_SIZE)
-        st = compile_size(d, height, width, &at, f);
+        st = compile_size(d, &wanted, &at, f);
     if (st == ST_OK) {
         d->sizes[at].users++;
         d->sizes[at].used = ++*d->clock;
@@ -216,17 +234,20 @@ static enum status finish(const struct head *h, const float *output, const struc
     size_t n;
 
     n = d ? head_candidates(h, output, o->conf, d) : 0;
-    if (!d || !detections_sort(d, n)) {
-        free(d);
-        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
-    }
+    if (!d || !detections_sort(d, n) || !(p->arena = arena_create(PREDICTION_BYTES)))
+        goto out;
     n = n > CANDIDATES_MAX ? CANDIDATES_MAX : n;
     n = h->kind == HEAD_ROWS ? (n < most ? n : most) : nms(d, n, o->iou, most);
-    for (size_t i = 0; i < n; i++)
+    if (!(p->items = arena_array(p->arena, n + 1, sizeof *d)))
+        goto out;
+    for (size_t i = 0; i < n; i++) {
         letterbox_undo(l, &d[i]);
-    p->items = d;
+        p->items[i] = d[i];
+    }
     p->n = n;
-    return ST_OK;
+out:
+    free(d);
+    return p->items ? ST_OK : fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
 }
 
 static enum status run(struct compiled *c, const uint8_t *rgb, const struct letterbox *l,
@@ -253,6 +274,8 @@ static enum status run(struct compiled *c, const uint8_t *rgb, const struct lett
     session_give(c->session, context);
     if (st == ST_OK)
         *ret = p;
+    else
+        prediction_free(&p);
     return st;
 }
 
@@ -263,8 +286,7 @@ enum status predictor_run(const struct predictor *d, const uint8_t *rgb, int wid
     enum status st;
     int at;
 
-    if ((st = check_options(o, width, height, f)) != ST_OK ||
-        (st = take_size(d, o->imgsz, &at, f)) != ST_OK)
+    if ((st = check_options(o, width, height, f)) != ST_OK || (st = take_size(d, o, &at, f)) != ST_OK)
         return st;
     l = letterbox_fit(width, height, d->sizes[at].width, d->sizes[at].height);
     st = run(&d->sizes[at], rgb, &l, o, ret, f);
@@ -274,6 +296,6 @@ enum status predictor_run(const struct predictor *d, const uint8_t *rgb, int wid
 
 void prediction_free(struct prediction *p)
 {
-    free(p->items);
+    arena_free(p->arena);
     *p = (struct prediction){ 0 };
 }

@@ -74,7 +74,7 @@ static bool detect(struct boxes *found, struct boxes *wanted, struct boxes *trut
     bool ok = false;
 
     fault = FAULT_INIT;
-    if (!expected || !model || !picture || predictor_load(model, n, 1, &d, &fault) != ST_OK ||
+    if (!expected || !model || !picture || predictor_load(model, n, NULL, &d, &fault) != ST_OK ||
         image_decode(picture, picture_n, &image, &fault) != ST_OK ||
         predictor_run(d, image.rgb, image.width, image.height, &options, &p, &fault) != ST_OK ||
         p.n > MOST) {

@@ -233,7 +233,7 @@ TEST(the_bus_picture_gives_the_five_known_detections)
     if (!test_fixtures())
         SKIP("fixtures are absent");
     REQUIRE(load("models/real/yolov8n-coco-dq-op12.onnx", &file) && open_picture("images/bus.jpg", &im));
-    REQUIRE(predictor_load(file.bytes, file.n, 1, &d, &f) == ST_OK);
+    REQUIRE(predictor_load(file.bytes, file.n, NULL, &d, &f) == ST_OK);
     REQUIRE(predictor_run(d, im.rgb, im.width, im.height, &o, &p, &f) == ST_OK);
     printf("# preprocess %.1f ms, network %.1f ms, postprocess %.1f ms, memory %zu MiB\n",
            p.preprocess_ms, p.inference_ms, p.postprocess_ms, predictor_memory_bytes(d) >> 20);

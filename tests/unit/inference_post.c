@@ -7,7 +7,7 @@
 
 static struct detection box(int label, float score, float x0, float y0, float x1, float y1)
 {
-    return (struct detection){ label, score, x0, y0, x1, y1 };
+    return (struct detection){ .label = label, .score = score, .x0 = x0, .y0 = y0, .x1 = x1, .y1 = y1 };
 }
 
 TEST(nms_drops_the_weaker_of_two_overlapping_boxes_of_one_class)

@@ -57,7 +57,7 @@ static struct predictor *load(const struct net *n)
     struct fault f = FAULT_INIT;
     struct predictor *d = NULL;
 
-    if (predictor_load(m.p, m.n, 1, &d, &f) != ST_OK)
+    if (predictor_load(m.p, m.n, NULL, &d, &f) != ST_OK)
         TEST_FAIL_("%s", f.detail);
     buffer_free(&m);
     return d;
@@ -132,7 +132,7 @@ TEST(a_model_that_cannot_run_says_why)
     CHECK_I64(c->task, TASK_SEGMENT);
     CHECK(strstr(c->why_not, "segment") != NULL);
     model_card_free(c);
-    CHECK_I64(predictor_load(m.p, m.n, 1, &d, &f), ST_UNSUPPORTED);
+    CHECK_I64(predictor_load(m.p, m.n, NULL, &d, &f), ST_UNSUPPORTED);
     CHECK(strstr(f.detail, "segment") != NULL);
     buffer_free(&m);
     c = card(&(struct net){ .side = 64, .notes = three });
@@ -277,6 +277,6 @@ TEST(a_checkpoint_is_not_compiled)
     struct fault f = FAULT_INIT;
     struct predictor *d = NULL;
 
-    CHECK_I64(predictor_load("PK\3\4----", 8, 1, &d, &f), ST_UNSUPPORTED);
+    CHECK_I64(predictor_load("PK\3\4----", 8, NULL, &d, &f), ST_UNSUPPORTED);
     CHECK(d == NULL);
 }
