@@ -215,7 +215,10 @@ TEST(the_letterbox_draws_what_the_network_was_fed)
 }
 
 /* In letterboxed pixels, from the fixtures' README. */
-static const struct detection bus[] = {
+static const struct {
+    int label;
+    float score, x0, y0, x1, y1;
+} bus[] = {
     { 0, 0.916f, 478, 224, 560, 519 }, { 0, 0.915f, 110, 236, 224, 536 },
     { 0, 0.908f, 211, 242, 283, 507 }, { 5, 0.855f, 98, 137, 554, 456 },
     { 0, 0.379f, 80, 327, 113, 515 },
