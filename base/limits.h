@@ -44,6 +44,8 @@ enum {
     LIMIT_ONNX_BYTES = 1 << 30,
     LIMIT_ONNX_NODES = 100000,
     LIMIT_ONNX_TENSORS = 200000,
+    LIMIT_ONNX_ATTRIBUTES = 500000,
+    LIMIT_ONNX_PARTS = 16, /* pieces that one message of the file is cut into */
     LIMIT_TENSOR_RANK = 8,
     LIMIT_DETECTIONS = 300,
     LIMIT_MODEL_INPUT_PX = 4096, /* side of a network's input */

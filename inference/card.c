@@ -250,7 +250,8 @@ static size_t count_classes(const struct opened_model *o, const struct notes *n)
     return o->head.nclasses;
 }
 
-enum status opened_model_read(const void *bytes, size_t n, struct opened_model *ret, struct fault *f)
+enum status opened_model_read_as(const void *bytes, size_t n, enum onnx_weights weights,
+                                 struct opened_model *ret, struct fault *f)
 {
     struct opened_model o = { .card = calloc(1, sizeof *o.card) };
     struct notes notes = { 0 };
@@ -258,7 +259,7 @@ enum status opened_model_read(const void *bytes, size_t n, struct opened_model *
 
     if (!o.card)
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
-    if ((st = onnx_read(bytes, n, &o.model, f)) != ST_OK ||
+    if ((st = onnx_read_as(bytes, n, weights, &o.model, f)) != ST_OK ||
         (st = graph_verify(o.model->graph, f)) != ST_OK ||
         (st = read_notes(o.model, &notes, f)) != ST_OK || (st = bind_own_size(&o, &notes, f)) != ST_OK)
         goto out;
@@ -277,6 +278,11 @@ out:
     return st;
 }
 
+enum status opened_model_read(const void *bytes, size_t n, struct opened_model *ret, struct fault *f)
+{
+    return opened_model_read_as(bytes, n, ONNX_WEIGHTS_COPIED, ret, f);
+}
+
 void opened_model_free(struct opened_model *o)
 {
     graph_free(o->bound);
@@ -292,7 +298,7 @@ enum status model_card_read(const void *bytes, size_t n, struct model_card **ret
 
     if (n >= 4 && memcmp(bytes, "PK\3\4", 4) == 0)
         return pt_card_read(bytes, n, ret, f);
-    if ((st = opened_model_read(bytes, n, &o, f)) != ST_OK)
+    if ((st = opened_model_read_as(bytes, n, ONNX_WEIGHTS_OUTLINED, &o, f)) != ST_OK)
         return st;
     *ret = o.card;
     o.card = NULL;

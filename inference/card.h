@@ -23,7 +23,9 @@ struct opened_model {
     bool dynamic;      /* other sizes may be bound */
 };
 enum status opened_model_read(const void *bytes, size_t n, struct opened_model *ret,
-                              struct fault *f) MUST_USE;
+                              struct fault *f) MUST_USE; /* ONNX_WEIGHTS_COPIED */
+enum status opened_model_read_as(const void *bytes, size_t n, enum onnx_weights weights,
+                                 struct opened_model *ret, struct fault *f) MUST_USE;
 void opened_model_free(struct opened_model *o);
 
 /* A clone with inputs of 1 x 3 x height x width, inferred. */

@@ -15,6 +15,9 @@
 
 enum { GRAPH_NONE = -1 }; /* an omitted input, an output that nobody asked for */
 
+/* A constant of more elements takes no part in the evaluation of constants at load. */
+enum { GRAPH_FOLD_ELEMENTS = 1 << 20 };
+
 struct tensor {
     const char *name;
     struct value v; /* data non-NULL: a constant */

@@ -1,12 +1,10 @@
 /*
  * Shapes forward, and evaluation of what is known at load: exports carry long integer chains (Shape,
  * Gather, Concat, Reshape) that vanish here. Each step is bounded: tensor sizes by the graph's memory
- * limit, evaluation by FOLD_ELEMENTS a tensor and by the graph's fold budget in all.
+ * limit, evaluation by GRAPH_FOLD_ELEMENTS a tensor and by the graph's fold budget in all.
  */
 #include <string.h>
 #include "inference/ops/op.h"
-
-enum { FOLD_ELEMENTS = 1 << 20 };
 
 static enum status check_size(const struct graph *g, const struct node *n, const struct value *v,
                               struct fault *f)
@@ -33,13 +31,13 @@ static bool can_evaluate(const struct graph *g, const struct node *n, int64_t *r
         return false;
     for (int i = 0; i < n->ninputs && !n->op->shape_only; i++) {
         const struct value *v = n->inputs[i] == GRAPH_NONE ? NULL : &g->tensors[n->inputs[i]].v;
-        if (v && (!v->data || value_elements(v) > FOLD_ELEMENTS))
+        if (v && (!v->data || value_elements(v) > GRAPH_FOLD_ELEMENTS))
             return false;
         cost += v ? (int64_t)value_elements(v) : 0;
     }
     for (int i = 0; i < n->noutputs; i++) {
         const struct value *v = n->outputs[i] == GRAPH_NONE ? NULL : &g->tensors[n->outputs[i]].v;
-        if (v && value_elements(v) > FOLD_ELEMENTS)
+        if (v && value_elements(v) > GRAPH_FOLD_ELEMENTS)
             return false;
         cost += v ? (int64_t)value_elements(v) : 0;
     }

@@ -1,13 +1,14 @@
 /*
- * ONNX files. The generated parser turns bytes into messages, under a memory budget; this file turns
- * messages into the neutral graph and refuses what the engine has no use for. Field numbers: onnx.proto.
- * Left to graph_verify: operators, arities, cycles.
+ * ONNX files. slim.c takes the weights out, the generated parser turns the rest into messages, under a
+ * memory budget; this file turns messages into the neutral graph and refuses what the engine has no use
+ * for. Field numbers: onnx.proto. Left to graph_verify: operators, arities, cycles.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "inference/model/model.h"
 #include "inference/model/names.h"
+#include "inference/model/slim.h"
 #include "inference/model/tensor.h"
 
 enum { OPSET_MIN = 7, OPSET_MAX = 22, LIMIT_NODE_VALUES = 4096, LIMIT_NODE_ATTRIBUTES = 64 };
@@ -16,6 +17,7 @@ enum { OPSET_MIN = 7, OPSET_MAX = 22, LIMIT_NODE_VALUES = 4096, LIMIT_NODE_ATTRI
  */
 struct budget {
     size_t left;
+    bool exceeded;
 };
 
 static void *budget_alloc(void *data, size_t size)
@@ -23,8 +25,11 @@ static void *budget_alloc(void *data, size_t size)
     struct budget *b = data;
     size_t *p;
 
-    if (size > b->left || b->left - size < sizeof(size_t) * 2 ||
-        !(p = malloc(size + sizeof(size_t) * 2)))
+    if (size > b->left || b->left - size < sizeof(size_t) * 2) {
+        b->exceeded = true;
+        return NULL;
+    }
+    if (!(p = malloc(size + sizeof(size_t) * 2)))
         return NULL;
     b->left -= size + sizeof(size_t) * 2;
     p[0] = size + sizeof(size_t) * 2;
@@ -44,6 +49,7 @@ static void budget_free(void *data, void *pointer)
 
 struct reader {
     const Onnxfile__Model *file;
+    struct tensor_place place;
     struct model *model;
     struct graph *graph;
     struct names names;
@@ -111,7 +117,7 @@ static enum status read_initializers(struct reader *r)
             return fault_set(r->fault, ST_INVALID, "model", "initializer %zu has no name", i);
         if (names_find(&r->names, t->name) != GRAPH_NONE)
             return fault_set(r->fault, ST_INVALID, "model", "initializer \"%s\" appears twice", what);
-        if ((st = tensor_read(r->graph->arena, t, what, &v, r->fault)) != ST_OK)
+        if ((st = tensor_read(&r->place, t, what, &v, r->fault)) != ST_OK)
             return st;
         if ((number = tensor_number(r, t->name)) == GRAPH_NONE)
             return out_of_memory(r->fault);
@@ -233,7 +239,7 @@ static enum status read_attribute(struct reader *r, const Onnxfile__Attribute *f
         to->kind = ATTRIBUTE_TENSOR;
         if (!from->t)
             return fault_set(r->fault, ST_INVALID, "model", "%s: attribute %s is empty", label, name);
-        return tensor_read(a, from->t, label, &to->tensor, r->fault);
+        return tensor_read(&r->place, from->t, label, &to->tensor, r->fault);
     case 6:
         to->kind = ATTRIBUTE_FLOATS;
         to->n = from->n_floats;
@@ -330,11 +336,12 @@ static enum status read_notes(struct reader *r)
     return arena_failed(a) ? out_of_memory(r->fault) : ST_OK;
 }
 
-static enum status read_model(const Onnxfile__Model *file, size_t n, struct model **ret, struct fault *f)
+static enum status read_model(const Onnxfile__Model *file, struct tensor_place place, struct model **ret,
+                              struct fault *f)
 {
-    struct graph *g = graph_create(n);
+    struct graph *g = graph_create(place.n);
     struct model *m = g ? arena_alloc(g->arena, sizeof *m) : NULL;
-    struct reader r = { .file = file, .model = m, .graph = g, .fault = f };
+    struct reader r = { .file = file, .place = place, .model = m, .graph = g, .fault = f };
     enum status st;
 
     if (!m) {
@@ -342,7 +349,7 @@ static enum status read_model(const Onnxfile__Model *file, size_t n, struct mode
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     }
     m->graph = g;
-    r.names.arena = g->arena;
+    r.place.arena = r.names.arena = g->arena;
     if ((st = read_opset(&r)) == ST_OK && (st = read_initializers(&r)) == ST_OK &&
         (st = read_inputs(&r)) == ST_OK && (st = read_nodes(&r)) == ST_OK &&
         (st = read_outputs(&r)) == ST_OK)
@@ -355,17 +362,32 @@ static enum status read_model(const Onnxfile__Model *file, size_t n, struct mode
     return ST_OK;
 }
 
-/* 32 MiB + 64 times the file: with the graph's own limit less than 256 MiB for a file below 1 MB. */
-static size_t parse_budget(size_t n)
+static enum status read_slim(const struct buffer *slim, struct tensor_place place, struct model **ret,
+                             struct fault *f)
 {
-    return ((size_t)32 << 20) + 64 * n;
+    struct budget budget = { .left = ((size_t)8 << 20) + 32 * slim->n };
+    ProtobufCAllocator allocator = { budget_alloc, budget_free, &budget };
+    Onnxfile__Model *file =
+        onnxfile__model__unpack(&allocator, slim->n, (const uint8_t *)(slim->p ? slim->p : ""));
+    enum status st;
+
+    if (!file)
+        return budget.exceeded ? out_of_memory(f)
+                               : fault_set(f, ST_INVALID, "model", "not an ONNX file, or a damaged one");
+    if (!file->graph || file->ir_version < 3)
+        st = fault_set(f, ST_INVALID, "model",
+                       "not an ONNX file: it has no graph, or no format version of 3 or later");
+    else
+        st = read_model(file, place, ret, f);
+    onnxfile__model__free_unpacked(file, &allocator);
+    return st;
 }
 
-enum status onnx_read(const void *bytes, size_t n, struct model **ret, struct fault *f)
+enum status onnx_read_as(const void *bytes, size_t n, enum onnx_weights weights, struct model **ret,
+                         struct fault *f)
 {
-    struct budget budget = { parse_budget(n) };
-    ProtobufCAllocator allocator = { budget_alloc, budget_free, &budget };
-    Onnxfile__Model *file;
+    const struct tensor_place place = { .file = bytes, .n = n, .weights = weights };
+    struct buffer slim = { 0 };
     enum status st;
 
     if (n > LIMIT_ONNX_BYTES)
@@ -373,16 +395,15 @@ enum status onnx_read(const void *bytes, size_t n, struct model **ret, struct fa
                          LIMIT_ONNX_BYTES);
     if (n < 2)
         return fault_set(f, ST_INVALID, "model", "not an ONNX file: it is empty");
-    file = onnxfile__model__unpack(&allocator, n, bytes);
-    if (!file)
-        return fault_set(f, ST_INVALID, "model", "not an ONNX file, or a damaged one");
-    if (!file->graph || file->ir_version < 3)
-        st = fault_set(f, ST_INVALID, "model",
-                       "not an ONNX file: it has no graph, or no format version of 3 or later");
-    else
-        st = read_model(file, n, ret, f);
-    onnxfile__model__free_unpacked(file, &allocator);
+    if ((st = onnx_slim(bytes, n, &slim, f)) == ST_OK)
+        st = read_slim(&slim, place, ret, f);
+    buffer_free(&slim);
     return st;
+}
+
+enum status onnx_read(const void *bytes, size_t n, struct model **ret, struct fault *f)
+{
+    return onnx_read_as(bytes, n, ONNX_WEIGHTS_COPIED, ret, f);
 }
 
 void model_free(struct model *m)

@@ -183,10 +183,77 @@ static enum status read_dims(const Onnxfile__Tensor *t, const char *what, struct
     return ST_OK;
 }
 
-enum status tensor_read(struct arena *a, const Onnxfile__Tensor *t, const char *what, struct value *ret,
-                        struct fault *f)
+struct raw {
+    const uint8_t *p;
+    size_t n;
+    bool in_file; /* and there to stay; else in the message */
+};
+
+/* False: given twice, long and short (slim.h), so that which came last is lost. */
+static bool find_raw(const struct tensor_place *place, const Onnxfile__Tensor *t, struct raw *ret)
+{
+    if (t->has_raw_bytes &&
+        (t->has_raw_data || t->raw_bytes > place->n || t->raw_at > place->n - t->raw_bytes))
+        return false;
+    if (t->has_raw_bytes)
+        *ret = (struct raw){ place->file + t->raw_at, (size_t)t->raw_bytes, true };
+    else
+        *ret = (struct raw){ t->raw_data.data, t->has_raw_data ? t->raw_data.len : 0, false };
+    return true;
+}
+
+/* The type in the file is the type of the value, bit for bit. */
+static bool same_bits(const struct file_type *ft)
+{
+    return ft->data_type == FILE_F32 || ft->data_type == FILE_I64 || ft->data_type == FILE_U8 ||
+           ft->data_type == FILE_I8;
+}
+
+/* A value of floats that no evaluation will look at: its shape is all that is wanted. */
+static bool only_outlined(const struct tensor_place *place, const struct value *v, size_t count)
+{
+    return place->weights == ONNX_WEIGHTS_OUTLINED && v->type == DTYPE_F32 &&
+           count > GRAPH_FOLD_ELEMENTS;
+}
+
+static enum status read_raw(const struct tensor_place *place, const struct file_type *ft,
+                            const struct raw *raw, size_t count, struct value *v, struct fault *f)
+{
+    const bool aligned = (uintptr_t)raw->p % dtype_size(v->type) == 0;
+
+    if (raw->in_file && (only_outlined(place, v, count) ||
+                         (place->weights != ONNX_WEIGHTS_COPIED && same_bits(ft) && aligned))) {
+        v->data = (void *)(uintptr_t)raw->p; /* constants are only ever read */
+        return ST_OK;
+    }
+    if (!(v->data = arena_array(place->arena, count + 1, dtype_size(v->type))))
+        return fault_set(f, ST_TOO_LARGE, "model", "the tensors of the model are too large");
+    if (same_bits(ft) && raw->n)
+        memcpy(v->data, raw->p, raw->n);
+    for (size_t i = 0; !same_bits(ft) && i < count; i++)
+        store_raw(ft, raw->p, i, v->data);
+    return ST_OK;
+}
+
+static enum status read_typed(const struct tensor_place *place, const struct file_type *ft,
+                              const Onnxfile__Tensor *t, const char *what, size_t count, struct value *v,
+                              struct fault *f)
+{
+    if (typed_count(ft, t) != count)
+        return fault_set(f, ST_INVALID, "model",
+                         "tensor \"%s\" should have %zu elements, the file has %zu", what, count,
+                         typed_count(ft, t));
+    if (!(v->data = arena_array(place->arena, count + 1, dtype_size(v->type))))
+        return fault_set(f, ST_TOO_LARGE, "model", "the tensors of the model are too large");
+    store_typed(ft, t, count, v->data);
+    return ST_OK;
+}
+
+enum status tensor_read(const struct tensor_place *place, const Onnxfile__Tensor *t, const char *what,
+                        struct value *ret, struct fault *f)
 {
     const struct file_type *ft = file_type(t->data_type);
+    struct raw raw;
     struct value v = { 0 };
     size_t count, bytes;
     enum status st;
@@ -199,25 +266,20 @@ enum status tensor_read(struct arena *a, const Onnxfile__Tensor *t, const char *
         return fault_set(f, ST_UNSUPPORTED, "model",
                          "tensor \"%s\" has element type %d, which is not supported", what,
                          t->data_type);
+    if (!find_raw(place, t, &raw))
+        return fault_set(f, ST_INVALID, "model", "tensor \"%s\" has its data twice", what);
     if ((st = read_dims(t, what, &v, &count, f)) != ST_OK)
         return st;
     v.type = ft->dtype;
-    if (!size_mul(count, ft->size, &bytes) || (t->has_raw_data && t->raw_data.len != bytes))
-        return fault_set(f, ST_INVALID, "model", "tensor \"%s\" should have %zu bytes, the file has %zu",
-                         what, bytes, t->raw_data.len);
-    if (!t->has_raw_data && typed_count(ft, t) != count)
-        return fault_set(f, ST_INVALID, "model",
-                         "tensor \"%s\" should have %zu elements, the file has %zu", what, count,
-                         typed_count(ft, t));
-    if (!(v.data = arena_array(a, count + 1, dtype_size(v.type))))
-        return fault_set(f, ST_TOO_LARGE, "model", "the tensors of the model are too large");
-    if (t->has_raw_data && ft->data_type == FILE_F32 && count)
-        memcpy(v.data, t->raw_data.data, bytes);
-    else if (t->has_raw_data)
-        for (size_t i = 0; i < count; i++)
-            store_raw(ft, t->raw_data.data, i, v.data);
-    else
-        store_typed(ft, t, count, v.data);
-    *ret = v;
-    return ST_OK;
+    if (!t->has_raw_data && !t->has_raw_bytes) {
+        st = read_typed(place, ft, t, what, count, &v, f);
+    } else if (!size_mul(count, ft->size, &bytes) || raw.n != bytes) {
+        st = fault_set(f, ST_INVALID, "model", "tensor \"%s\" should have %zu bytes, the file has %zu",
+                       what, bytes, raw.n);
+    } else {
+        st = read_raw(place, ft, &raw, count, &v, f);
+    }
+    if (st == ST_OK)
+        *ret = v;
+    return st;
 }
