@@ -14,9 +14,10 @@ struct operation;
  * ---------------------------------------------------------------------------------------------- */
 #define PROJECT_REF(F, C) F(C, REF, project, .required = true, .view = "project")
 
+/* owner: for project_of alone. */
 #define PROJECT_LIST(F, C)                                                                              \
-    F(C, TEXT, slug, .max = 128)                                                                        \
-    F(C, TEXT, owner, .max = 64)
+    F(C, TEXT, owner, .max = 64)                                                                        \
+    F(C, TEXT, slug, .max = 128)
 
 #define PROJECT_SHARED(F, C)                                                                            \
     F(C, TEXT, search, .max = 200)                                                                      \
@@ -52,8 +53,8 @@ DECLARE_COMMAND(project_create, PROJECT_CREATE)
 DECLARE_COMMAND(project_update, PROJECT_UPDATE)
 DECLARE_COMMAND(timeline, TIMELINE)
 
-extern const struct operation op_project_get, op_project_list, op_project_shared, op_project_create,
-    op_project_update, op_project_trash, op_project_purge;
+extern const struct operation op_project_get, op_project_list, op_project_of, op_project_shared,
+    op_project_create, op_project_update, op_project_trash, op_project_purge;
 
 /* --- members
  * ----------------------------------------------------------------------------------------------- */

@@ -28,7 +28,6 @@ const struct operation op_project_get = {
 
 static const struct filter project_list_filters[] = {
     { FIELD(project_list, slug), "r.slug = ?" },
-    { FIELD(project_list, owner), "r.owner_handle = lower(?)" },
 };
 const struct operation op_project_list = {
     .name = "project_list",
@@ -37,7 +36,17 @@ const struct operation op_project_list = {
     .total = "domain.project_total",
     .input = &project_list_record,
     .filters = project_list_filters,
-    .nfilters = 2,
+    .nfilters = 1,
+};
+const struct operation op_project_of = {
+    .name = "project_of",
+    .kind = OP_LIST,
+    .call = "domain.project_of",
+    .total = "domain.project_of_total",
+    .input = &project_list_record,
+    .nargs = 1, /* the owner */
+    .filters = project_list_filters,
+    .nfilters = 1,
 };
 
 static const struct filter project_shared_filters[] = {

@@ -1,4 +1,4 @@
-/* API keys, storage and activity: what their tables can't say. */
+/* API keys, storage, activity, and whose projects are listed: what their tables can't say. */
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
@@ -98,4 +98,20 @@ enum status ultralytics_events(struct request *rq, struct response *rs, struct f
     request_extra(rq, "unseen", arena_strdup(rq->arena, row_text(r, 0, 0)));
     PQclear(r);
     return respond_operation(rq, rs, f);
+}
+
+/* The caller's own projects; with ?username= those of whoever is named. The answer is the same route's.
+ */
+enum status ultralytics_projects(struct request *rq, struct response *rs, struct fault *f)
+{
+    const struct route *const own = rq->route;
+    struct route route = *own;
+    enum status st;
+
+    if (field_given(rq->command, FIELD(project_list, owner)))
+        route.op = &op_project_of;
+    rq->route = &route;
+    st = respond_operation(rq, rs, f);
+    rq->route = own;
+    return st;
 }

@@ -82,7 +82,8 @@ const struct route ultralytics_routes[] = {
     { "GET", "/projects", &op_project_list, KEYS(project_list_query), .shape = "project", .status = 200,
       .envelope = "{\"success\":true,\"data\":$rows," PAGED
                   ",\"projects\":$rows,\"total\":$total,\"region\":$region}",
-      .scopes = READ_MODELS, .page = { 20, 500 }, .summary = "List projects", .noun = "project" },
+      .handler = ultralytics_projects, .scopes = READ_MODELS, .page = { 20, 500 },
+      .summary = "List projects", .noun = "project" },
     { "GET", "/projects/{projectId}", &op_project_get, KEYS(project_path), .shape = "project",
       .status = 200,
       .envelope =

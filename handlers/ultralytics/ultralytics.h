@@ -18,6 +18,7 @@ void ultralytics_fault(const struct request *rq, struct response *rs, enum statu
 void ultralytics_headers(const struct request *rq, struct response *rs);
 
 /* exceptions */
+enum status ultralytics_projects(struct request *rq, struct response *rs, struct fault *f);
 enum status ultralytics_model_upload(struct request *rq, struct response *rs, struct fault *f);
 enum status ultralytics_upload_create(struct request *rq, struct response *rs, struct fault *f);
 enum status ultralytics_upload_complete(struct request *rq, struct response *rs, struct fault *f);

@@ -18,6 +18,21 @@ CREATE FUNCTION domain.project_list(a domain.actor) RETURNS SETOF domain.project
 CREATE FUNCTION domain.project_total(a domain.actor) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
     SELECT t.* FROM domain.context_total(a, 'project') AS t $$;
 
+-- One owner's projects as far as the actor may see them: the public ones, those that he is a guest of, and all of an
+-- organization that he belongs to. What project_get shows one by one, with its questions asked once and not for each row.
+CREATE FUNCTION domain.project_of(a domain.actor, owner text) RETURNS SETOF domain.project LANGUAGE sql STABLE AS $$
+    SELECT p.*
+      FROM domain.project p
+     WHERE p.organization_id = (SELECT o.id FROM domain.organization o WHERE o.handle = lower($2))
+       AND (p.visibility = 'public' OR (a).site_admin
+            OR p.id = ANY (ARRAY(SELECT m.project_id FROM domain.project_role m
+                                  WHERE m.account_id = (a).account_id AND m.guest))
+            OR p.organization_id = ANY (ARRAY(SELECT m.organization_id FROM domain.membership m
+                                               WHERE m.account_id = (a).account_id))) $$;
+
+CREATE FUNCTION domain.project_of_total(a domain.actor, owner text) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
+    SELECT count(*) FROM domain.project_of(a, $2) $$;
+
 -- Projects outside the context: those that the account is a guest of, and those of other organizations that it belongs
 -- to. The array keeps the first part from being planned as a join over all tenants.
 CREATE FUNCTION domain.project_elsewhere(a domain.actor) RETURNS SETOF domain.project LANGUAGE sql STABLE AS $$

@@ -18,6 +18,8 @@ INSERT INTO t.read VALUES
     ('domain.api_key_get(%s, (SELECT id FROM t.key_row))', 1, 0, 0, 0, 0),
     ('domain.api_key_list(%s)', 1, 0, 0, 0, 0),
     ('domain.project_list(%s)', 1, 0, 0, 0, 0),
+    ('domain.project_of(%s, ''Alice'')', 1, 1, 1, 0, 1),
+    ('domain.project_of(%s, ''nobody'')', 0, 0, 0, 0, 0),
     ('domain.project_shared(%s)', 1, 1, 1, 0, 0),
     ('domain.model_list(%s)', 1, 0, 0, 0, 0),
     ('domain.event_list(%s)', 5, 0, 0, 0, 0),
@@ -90,3 +92,22 @@ SELECT t.is(t.rows('SELECT 1 FROM domain.timeline(t.actor(''mallory''), t.projec
 SELECT t.refuses('SELECT domain.project_trash(t.actor(''mallory''), t.project())', 'FV403', '', 'and it cannot be changed: it is visible, so FV403');
 SELECT t.refuses('SELECT domain.model_trash(t.actor(''mallory''), t.model())', 'FV403', '', 'nor can its models');
 SELECT t.is(t.rows('SELECT 1 FROM domain.project_list(t.actor(''mallory''))'), 0::bigint, 'nor does it fill other lists');
+
+-- What project_of lists is what project_get shows, for whoever asks about whomever; and its total counts no more.
+RESET ROLE;
+SELECT domain.project_create(t.actor('alice'), 'Hidden') \g /dev/null
+SELECT domain.project_create(t.actor('mallory'), 'Hers') \g /dev/null
+SELECT domain.project_create(t.actor('mallory'), 'Open', visibility => 'public') \g /dev/null
+SELECT domain.project_create(t.actor('mallory'), 'Gone', visibility => 'public') \g /dev/null
+SELECT domain.project_trash(t.actor('mallory'), t.row_id()) \g /dev/null
+INSERT INTO data.membership (organization_id, account_id, role)
+SELECT (t.actor('mallory')).organization_id, (t.actor('vera')).account_id, 'worker';
+SET LOCAL ROLE fovea_api;
+SELECT t.is((SELECT array_agg(p.id ORDER BY p.id) FROM domain.project_of(t.actor(w.who), o.owner) p),
+            (SELECT array_agg(p.id ORDER BY p.id) FROM domain.project x, LATERAL domain.project_get(t.actor(w.who), x.id) p
+              WHERE x.owner_handle = o.owner), w.who || ' is listed of ' || o.owner || ' what he may get')
+  FROM unnest(ARRAY['alice', 'erin', 'vera', 'mallory', 'root-admin']) AS w (who), unnest(ARRAY['alice', 'mallory', 'erin']) AS o (owner);
+SELECT t.is((SELECT x.* FROM domain.project_of_total(t.actor(w.who), 'alice') x), w.n, 'project_of_total for ' || w.who)
+  FROM (VALUES ('alice', 2::bigint), ('mallory', 1), ('root-admin', 2)) AS w (who, n);
+SELECT t.is((SELECT string_agg(p.name, ' ' ORDER BY p.name) FROM domain.project_of(pg_temp.intruder(), 'alice') p), 'Bridge',
+            'a claimed context shows no more than what is public');

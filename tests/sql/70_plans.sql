@@ -71,6 +71,12 @@ SELECT t.hot('AutoML projects by ' || w.sort, 200, t.page('project_shared', 'pro
   FROM unnest(ARRAY['lower(@.name)', '@.dataset_count', '@.model_count', '@.experiment_count']) AS w (sort);
 SELECT t.hot('models, newest first', 200, t.page('model_list', 'model_total', 'ultralytics.model', '@.created_at', 'DESC'), :'actor', :'asker', '20');
 SELECT t.hot('API keys, newest first', 200, t.page('api_key_list', 'api_key_total', 'ultralytics.api_key', '@.created_at', 'DESC'), :'actor', :'asker', '20');
+SELECT t.hot('another''s projects, newest first: of 20,000 that he must not see none', 21000,
+             'SELECT s.* FROM (SELECT r.* FROM domain.project_of($1::domain.actor, $3) AS r ORDER BY r.created_at DESC, r.id DESC LIMIT 20) p,
+              LATERAL ultralytics.project(p, $2::domain.asker) AS s', (SELECT t.actor('erin')::text), :'asker', 'mallory');
+SELECT t.hot('an own account''s, by its name', 200,
+             'SELECT s.* FROM (SELECT r.* FROM domain.project_of($1::domain.actor, $3) AS r ORDER BY r.created_at DESC, r.id DESC LIMIT 20) p,
+              LATERAL ultralytics.project(p, $2::domain.asker) AS s', :'actor', :'asker', 'alice');
 SELECT t.hot('models of one project', 50, 'SELECT s.* FROM (SELECT r.* FROM domain.model_list($1::domain.actor) AS r WHERE r.project_id = $3::bigint ORDER BY r.created_at DESC, r.id DESC LIMIT 20) p,
               LATERAL ultralytics.model(p, $2::domain.asker) AS s', :'actor', :'asker', t.project()::text);
 SELECT t.hot('events that are not archived, newest first', 200, 'SELECT s.* FROM (SELECT r.* FROM domain.event_list($1::domain.actor) AS r WHERE r.archived = $3::boolean ORDER BY r.created_at DESC, r.id DESC LIMIT 20) p,
