@@ -1,6 +1,6 @@
 /*
- * Cast: between the element types of values. Float to integer truncates and saturates; to bool is "not
- * zero". The types of the file are widened as constants are (value.h).
+ * Cast and CastLike: between the element types of values. Float to integer truncates and saturates; to
+ * bool is "not zero". The types of the file are widened as constants are (value.h).
  */
 #include "inference/ops/op.h"
 
@@ -42,6 +42,13 @@ static enum status infer(const struct call *c, struct fault *f)
     return ST_OK;
 }
 
+static enum status infer_like(const struct call *c, struct fault *f)
+{
+    (void)f;
+    call_set_shape(c, 0, c->in[1]->type, c->in[0]->rank, c->in[0]->dims);
+    return ST_OK;
+}
+
 static void reference(const struct call *c)
 {
     const struct value *x = c->in[0], *y = c->out[0];
@@ -75,6 +82,15 @@ const struct op ops_cast[] = {
       .max_out = 1,
       .attributes = "i:to i:saturate",
       .infer = infer,
+      .reference = reference },
+    { .name = "CastLike",
+      .since = 15,
+      .min_in = 2,
+      .max_in = 2,
+      .min_out = 1,
+      .max_out = 1,
+      .attributes = "i:saturate",
+      .infer = infer_like,
       .reference = reference },
     { 0 },
 };

@@ -1,6 +1,6 @@
 /*
- * ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceL2 and ArgMax. The axes are an attribute before
- * opset 18 (ReduceSum: 13) and an input since.
+ * Reductions over axes (mean, sum, product, largest, smallest, norms, logarithms of sums), ArgMax and
+ * ArgMin. The axes are an attribute before opset 18 (ReduceSum: 13) and an input since.
  */
 #include <math.h>
 #include <string.h>
@@ -48,7 +48,18 @@ static enum status infer(const struct call *c, struct fault *f)
     return ST_OK;
 }
 
-enum reduction { REDUCE_MEAN, REDUCE_SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_L2 };
+enum reduction {
+    REDUCE_MEAN,
+    REDUCE_SUM,
+    REDUCE_PROD,
+    REDUCE_MAX,
+    REDUCE_MIN,
+    REDUCE_L1,
+    REDUCE_L2,
+    REDUCE_SUM_SQUARE,
+    REDUCE_LOG_SUM,
+    REDUCE_LOG_SUM_EXP
+};
 
 /* Folds one element into the running value. */
 static double fold(enum reduction r, double have, double x, bool first)
@@ -58,8 +69,15 @@ static double fold(enum reduction r, double have, double x, bool first)
         return first || x > have ? x : have;
     case REDUCE_MIN:
         return first || x < have ? x : have;
+    case REDUCE_PROD:
+        return first ? x : have * x;
+    case REDUCE_L1:
+        return have + fabs(x);
     case REDUCE_L2:
+    case REDUCE_SUM_SQUARE:
         return have + x * x;
+    case REDUCE_LOG_SUM_EXP:
+        return first ? x : fmax(have, x) + log1p(exp(-fabs(have - x))); /* never overflows */
     default:
         return have + x;
     }
@@ -67,7 +85,21 @@ static double fold(enum reduction r, double have, double x, bool first)
 
 static double finish(enum reduction r, double have, size_t n)
 {
-    return r == REDUCE_MEAN ? have / (double)n : r == REDUCE_L2 ? sqrt(have) : have;
+    switch (r) {
+    case REDUCE_MEAN:
+        return have / (double)n;
+    case REDUCE_L2:
+        return sqrt(have);
+    case REDUCE_LOG_SUM:
+        return log(have);
+    default:
+        return have;
+    }
+}
+
+static int64_t to_integer(double x)
+{
+    return !(x == x) ? 0 : x >= 9.2e18 ? INT64_MAX : x <= -9.2e18 ? INT64_MIN : (int64_t)x;
 }
 
 /*
@@ -100,38 +132,30 @@ static void run(const struct call *c, enum reduction r)
             n++;
         } while (walk_step(&inner));
         have = finish(r, have, n);
-        if (x->type == DTYPE_F32) {
+        if (x->type == DTYPE_F32)
             value_f32(c->out[0])[at++] = (float)have;
-        } else {
-            value_i64(c->out[0])[at++] = have >= 9.2e18    ? INT64_MAX
-                                         : have <= -9.2e18 ? INT64_MIN
-                                                           : (int64_t)have;
-        }
+        else /* as a value of its own: NaN becomes 0, what is too large saturates */
+            value_i64(c->out[0])[at++] = to_integer(have);
     } while (walk_step(&outer));
 }
 
-static void run_mean(const struct call *c)
-{
-    run(c, REDUCE_MEAN);
-}
-static void run_sum(const struct call *c)
-{
-    run(c, REDUCE_SUM);
-}
-static void run_max(const struct call *c)
-{
-    run(c, REDUCE_MAX);
-}
-static void run_min(const struct call *c)
-{
-    run(c, REDUCE_MIN);
-}
-static void run_l2(const struct call *c)
-{
-    run(c, REDUCE_L2);
-}
+#define RUN(id, reduction)                                                                              \
+    static void run_##id(const struct call *c)                                                          \
+    {                                                                                                   \
+        run(c, reduction);                                                                              \
+    }
+RUN(mean, REDUCE_MEAN)
+RUN(sum, REDUCE_SUM)
+RUN(prod, REDUCE_PROD)
+RUN(max, REDUCE_MAX)
+RUN(min, REDUCE_MIN)
+RUN(l1, REDUCE_L1)
+RUN(l2, REDUCE_L2)
+RUN(sum_square, REDUCE_SUM_SQUARE)
+RUN(log_sum, REDUCE_LOG_SUM)
+RUN(log_sum_exp, REDUCE_LOG_SUM_EXP)
 
-static enum status infer_argmax(const struct call *c, struct fault *f)
+static enum status infer_arg(const struct call *c, struct fault *f)
 {
     const struct value *x = c->in[0];
     int64_t dims[LIMIT_TENSOR_RANK];
@@ -149,7 +173,7 @@ static enum status infer_argmax(const struct call *c, struct fault *f)
     return ST_OK;
 }
 
-static void run_argmax(const struct call *c)
+static void run_arg(const struct call *c, bool largest)
 {
     const struct value *x = c->in[0];
     const int64_t named = node_int(c->node, "axis", 0);
@@ -164,11 +188,21 @@ static void run_argmax(const struct call *c)
             for (size_t i = 1; i < n; i++) {
                 const double a = value_get_f64(x, (o * n + i) * inner + k);
                 const double b = value_get_f64(x, (o * n + best) * inner + k);
-                if (a > b || (last && a == b))
+                if ((largest ? a > b : a < b) || (last && a == b))
                     best = i;
             }
             value_i64(c->out[0])[o * inner + k] = (int64_t)best;
         }
+}
+
+static void run_argmax(const struct call *c)
+{
+    run_arg(c, true);
+}
+
+static void run_argmin(const struct call *c)
+{
+    run_arg(c, false);
 }
 
 #define REDUCE(title, run_with)                                                                         \
@@ -177,20 +211,25 @@ static void run_argmax(const struct call *c)
         .attributes = "I:axes i:keepdims i:noop_with_empty_axes", .infer = infer, .reference = run_with \
     }
 
+#define ARG(title, run_with)                                                                            \
+    {                                                                                                   \
+        .name = title, .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,                \
+        .attributes = "i:axis i:keepdims i:select_last_index", .infer = infer_arg,                      \
+        .reference = run_with                                                                           \
+    }
+
 const struct op ops_reduce[] = {
     REDUCE("ReduceMean", run_mean),
     REDUCE("ReduceSum", run_sum),
     REDUCE("ReduceMax", run_max),
     REDUCE("ReduceMin", run_min),
     REDUCE("ReduceL2", run_l2),
-    { .name = "ArgMax",
-      .since = 1,
-      .min_in = 1,
-      .max_in = 1,
-      .min_out = 1,
-      .max_out = 1,
-      .attributes = "i:axis i:keepdims i:select_last_index",
-      .infer = infer_argmax,
-      .reference = run_argmax },
+    REDUCE("ReduceProd", run_prod),
+    REDUCE("ReduceL1", run_l1),
+    REDUCE("ReduceSumSquare", run_sum_square),
+    REDUCE("ReduceLogSum", run_log_sum),
+    REDUCE("ReduceLogSumExp", run_log_sum_exp),
+    ARG("ArgMax", run_argmax),
+    ARG("ArgMin", run_argmin),
     { 0 },
 };

@@ -30,6 +30,14 @@ static enum status infer_bool(const struct call *c, struct fault *f)
     return ST_OK;
 }
 
+static enum status infer_to_bool(const struct call *c, struct fault *f)
+{
+    if (c->in[0]->type != DTYPE_F32)
+        return op_unsupported(c, f, "only float32 is supported");
+    call_set_shape(c, 0, DTYPE_BOOL, c->in[0]->rank, c->in[0]->dims);
+    return ST_OK;
+}
+
 /* Error function's Gaussian: exact form, and the tanh form that Gelu's attribute may ask for. */
 static float gelu(float x, bool tanh_form)
 {
@@ -82,6 +90,17 @@ PLAIN_REFERENCE(ceil_, ceilf(x))
 PLAIN_REFERENCE(round_, nearbyintf(x))
 PLAIN_REFERENCE(sin_, sinf(x))
 PLAIN_REFERENCE(cos_, cosf(x))
+PLAIN_REFERENCE(tan_, tanf(x))
+PLAIN_REFERENCE(asin_, asinf(x))
+PLAIN_REFERENCE(acos_, acosf(x))
+PLAIN_REFERENCE(atan_, atanf(x))
+PLAIN_REFERENCE(sinh_, sinhf(x))
+PLAIN_REFERENCE(cosh_, coshf(x))
+PLAIN_REFERENCE(sign, x > 0 ? 1 : x < 0 ? -1 : 0)
+FLOAT_REFERENCE(selu, "alpha", 1.67326319f, "gamma", 1.05070102f, x > 0 ? b * x : b * a * expm1f(x))
+FLOAT_REFERENCE(celu, "alpha", 1, "", 0, x > 0 ? x : a * expm1f(x / a))
+FLOAT_REFERENCE(thresholded_relu, "alpha", 1, "", 0, x > a ? x : 0)
+FLOAT_REFERENCE(shrink, "lambd", 0.5f, "bias", 0, x<-a ? x + b : x> a ? x - b : 0)
 
 static void gelu_(const struct call *c)
 {
@@ -115,6 +134,14 @@ static void not_(const struct call *c)
 {
     for (size_t i = 0; i < value_elements(c->in[0]); i++)
         value_u8(c->out[0])[i] = !value_u8(c->in[0])[i];
+}
+
+static void is_nan(const struct call *c)
+{
+    for (size_t i = 0; i < value_elements(c->in[0]); i++) {
+        const float x = value_f32(c->in[0])[i];
+        value_u8(c->out[0])[i] = x != x;
+    }
 }
 
 /* Clip: the bounds were attributes before opset 11 and are optional scalar inputs since. */
@@ -202,6 +229,18 @@ const struct op ops_unary[] = {
     UNARY("Round", 11, infer_float, round_, ""),
     UNARY("Sin", 7, infer_float, sin_, ""),
     UNARY("Cos", 7, infer_float, cos_, ""),
+    UNARY("Tan", 7, infer_float, tan_, ""),
+    UNARY("Asin", 7, infer_float, asin_, ""),
+    UNARY("Acos", 7, infer_float, acos_, ""),
+    UNARY("Atan", 7, infer_float, atan_, ""),
+    UNARY("Sinh", 9, infer_float, sinh_, ""),
+    UNARY("Cosh", 9, infer_float, cosh_, ""),
+    UNARY("Sign", 9, infer_float, sign, ""),
+    UNARY("Selu", 1, infer_float, selu, "f:alpha f:gamma"),
+    UNARY("Celu", 12, infer_float, celu, "f:alpha"),
+    UNARY("ThresholdedRelu", 10, infer_float, thresholded_relu, "f:alpha"),
+    UNARY("Shrink", 9, infer_float, shrink, "f:lambd f:bias"),
+    UNARY("IsNaN", 9, infer_to_bool, is_nan, ""),
     UNARY("Neg", 1, infer_signed, negate, ""),
     UNARY("Abs", 1, infer_signed, absolute, ""),
     UNARY("Not", 1, infer_bool, not_, ""),

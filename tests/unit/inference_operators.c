@@ -2,46 +2,7 @@
  * The operators' references by hand-computed values: attribute variants, opset changes, edges.
  * tests/models compares them with whole networks and the planner with them.
  */
-#include "tests/unit/inference_run.h"
-
-/* Runs the graph on x and compares output y; takes the graph's buffer over. */
-static void expect(struct buffer *g, int opset, float *x, const char *shape, const float *want, size_t n)
-{
-    struct model *m = run_load(g, opset);
-    struct value y = { 0 };
-    char text[64];
-
-    if (!m)
-        return;
-    if (run_references(m->graph, (float *[]){ x }, &y)) {
-        CHECK_STR(value_shape_text(&y, text, sizeof text), shape);
-        if (value_elements(&y) == n)
-            for (size_t i = 0; i < n; i++)
-                CHECK_NEAR(y.type == DTYPE_F32 ? (double)value_f32(&y)[i] : (double)value_get_i64(&y, i),
-                           want[i], 1e-5);
-        else
-            TEST_FAIL_("%zu elements, want %zu", value_elements(&y), n);
-        free(y.data);
-    }
-    model_free(m);
-}
-
-#define EXPECT(g, opset, x, shape, ...)                                                                 \
-    expect(g, opset, x, shape, (const float[]){ __VA_ARGS__ },                                          \
-           sizeof((const float[]){ __VA_ARGS__ }) / sizeof(float))
-
-/* A graph with input x of these dims and output y. */
-static struct buffer graph_of(int rank, const int64_t dims[])
-{
-    struct buffer g = { 0 };
-
-    onnx_input(&g, "x", rank, dims);
-    onnx_output(&g, "y");
-    return g;
-}
-#define GRAPH(...)                                                                                      \
-    graph_of((int)(sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)),                         \
-             (const int64_t[]){ __VA_ARGS__ })
+#include "tests/unit/inference_expect.h"
 
 static float four[4] = { 1, 2, 3, 4 };
 static float nine[9] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
