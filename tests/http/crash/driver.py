@@ -95,6 +95,34 @@ def new_project(name):
     return make("/ultralytics/api/projects", json_body({"name": name}))
 
 
+class Session:
+    """An upload session for a new model without weights: its address and how to complete it."""
+
+    def __init__(self, opened):
+        data = json.loads(opened)["data"]
+        address = urllib.parse.urlsplit(data["uploadUrl"])
+        self.path, self.id, self.row = f"{address.path}?{address.query}", data["sessionId"], int(data["sessionId"][8:], 16)
+
+    @staticmethod
+    def opening(model, size):
+        return json_body({"assetType": "models", "assetId": model, "filename": "best.onnx", "totalBytes": size})
+
+    @staticmethod
+    def sending(data):
+        return {"body": data, "headers": {"Content-Type": "application/octet-stream"}}
+
+    def completing(self):
+        return json_body({"sessionId": self.id})
+
+
+def new_session(project, name, size):
+    model = make("/ultralytics/api/models", json_body({"projectId": project, "name": name}))
+    status, _, body = ask("POST", "/ultralytics/api/upload/signed-url", **Session.opening(model, size))
+    if status != 200:
+        raise Refused(f"signed-url: {status} {body}")
+    return Session(body)
+
+
 def demo_model(project):
     """The demonstration model, uploaded; and the form that asks it about its page."""
     with open(os.path.join(DEMO, "digits.onnx"), "rb") as f:
@@ -143,17 +171,21 @@ class Caller(threading.Thread):
         self.journal.write(json.dumps({"kind": self.kind, "run": self.storm.run_name, **fact}) + "\n")
         self.journal.flush()
 
-    def insist(self, path, request, **fact):
-        """Sends until there is a 2xx. 409: the first try is still at it."""
+    def persist(self, method, path, request, name, good=(200, 201)):
+        """Sends until there is a 2xx, whose body it gives; None: the storm is over. 409: the first try is still at it."""
         while True:
-            status, _, body = self.once("POST", path, **request)
-            if status in (200, 201):
-                self.acknowledged(id=made_id(body), **fact)
-                return
+            status, _, body = self.once(method, path, **request)
+            if status in good:
+                return body
             if not self.storm.going:
-                self.storm.unknown.append(fact["name"])
-                return
+                self.storm.unknown.append(name)
+                return None
             time.sleep(self.random.uniform(0.02, 0.15))
+
+    def insist(self, path, request, **fact):
+        body = self.persist("POST", path, request, fact["name"])
+        if body:
+            self.acknowledged(id=made_id(body), **fact)
 
     def create(self):
         name = f"{self.name}-{self.n}"
@@ -164,6 +196,22 @@ class Caller(threading.Thread):
         data = small_model(self.random.randbytes(self.random.choice((10, 3000, 80000))).hex())
         self.insist("/ultralytics/api/models", model_form(self.storm.project, name, data, key=name), name=name,
                     sha256=hashlib.sha256(data).hexdigest())
+
+    def put(self):
+        """A session from its opening to its end. Completed twice is 404: the first answer did not arrive."""
+        name = f"put-{self.name}-{self.n}"  # compare() has other questions for these
+        data = small_model(self.random.randbytes(self.random.choice((10, 3000, 80000))).hex())
+        fact = {"name": name, "sha256": hashlib.sha256(data).hexdigest()}
+        body = self.persist("POST", "/ultralytics/api/models", json_body({"projectId": self.storm.project, "name": name}, key=name), name)
+        model = body and made_id(body)
+        body = body and self.persist("POST", "/ultralytics/api/upload/signed-url", Session.opening(model, len(data)), name)
+        if not body:
+            return
+        session = Session(body)
+        if self.persist("PUT", session.path, Session.sending(data), name):
+            self.acknowledged(session=session.row, **fact)
+            if self.persist("POST", "/ultralytics/api/upload/complete", session.completing(), name, (200, 404)):
+                self.acknowledged(session=session.row, id=model, **fact)
 
     def read(self):
         path = ("/automl/api/projects?limit=2", f"/ultralytics/api/projects/{self.storm.project}")[self.n % 2]
@@ -260,9 +308,30 @@ def stored_bytes(digest):
         return None
 
 
+def whole(digest):
+    data = stored_bytes(digest) if digest else None
+    return data is not None and hashlib.sha256(data).hexdigest() == digest
+
+
+def compare_sessions(facts):
+    """A file that was taken is there under its session, a session that was completed has become its model's file."""
+    found = {int(row[0]): row[1:] for row in rows(
+        "SELECT u.id, encode(u.digest, 'hex'), u.completed_at IS NOT NULL, encode(f.digest, 'hex') FROM data.upload u"
+        " LEFT JOIN data.model_file f ON f.model_id = u.noun_id")}
+    wrong = [f"half visible: session {row} without its bytes" for row, (digest, _, _) in found.items() if digest and not whole(digest)]
+    wrong += [f"half visible: session {row} is completed, its model has no such file" for row, (digest, completed, file) in found.items()
+              if completed == "t" and file != digest]
+    for fact in facts:
+        digest, completed, file = found.get(fact["session"], ("", "", ""))
+        if digest != fact["sha256"] or "id" in fact and (completed, file) != ("t", fact["sha256"]):
+            wrong.append(f"acknowledged, another file: {fact}: {digest} {completed} {file}")
+    return wrong
+
+
 def compare(facts, tag, seed, most_asked=250):
     """Sentences about what is wrong: facts of the journal against rows, bytes and the API; then rows among themselves."""
-    wrong = []
+    wrong = compare_sessions([fact for fact in facts if "session" in fact])
+    facts = [fact for fact in facts if "session" not in fact]
     projects = rows(f"SELECT {HEX_ID.format('p')}, p.name FROM data.project p WHERE p.name LIKE '{tag}-%'")
     models = rows(f"SELECT {HEX_ID.format('m')}, m.name, encode(f.digest, 'hex') FROM data.model m"
                   f" LEFT JOIN data.model_file f ON f.model_id = m.id WHERE m.name LIKE '{tag}-%'")
@@ -277,8 +346,7 @@ def compare(facts, tag, seed, most_asked=250):
         elif "sha256" in fact and row[1] != fact["sha256"]:
             wrong.append(f"acknowledged, another file: {fact}: {row}")
     for row in models:
-        data = stored_bytes(row[2]) if row[2] else None
-        if data is None or hashlib.sha256(data).hexdigest() != row[2]:
+        if not whole(row[2]):
             wrong.append(f"half visible: model {row[1]} without its bytes")
     wrong += [f"half visible: project {row[0]}" for row in rows(
         f"SELECT p.name FROM data.project p WHERE p.name LIKE '{tag}-%' AND NOT (EXISTS (SELECT FROM data.project_member m"
@@ -303,7 +371,8 @@ def orphans():
     known = {row[0] for row in rows("SELECT encode(digest, 'hex') FROM data.blob")}
     found = {name for _, _, names in os.walk(os.path.join(VAR, "media", "sha256")) for name in names}
     idle = rows("SELECT encode(b.digest, 'hex') FROM data.blob b WHERE NOT EXISTS (SELECT FROM data.model_file f"
-                " WHERE f.digest = b.digest) AND NOT EXISTS (SELECT FROM data.item i WHERE i.digest = b.digest)")
+                " WHERE f.digest = b.digest) AND NOT EXISTS (SELECT FROM data.item i WHERE i.digest = b.digest)"
+                " AND NOT EXISTS (SELECT FROM data.upload u WHERE u.digest = b.digest)")
     return sorted(found - known) + sorted(known - found) + [row[0] for row in idle]
 
 

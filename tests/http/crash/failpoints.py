@@ -15,7 +15,7 @@ import time
 import driver
 from driver import Storm, ask, as_service, fovea, model_form, rows, small_model
 from lib import check, equal, note, sql
-from processes import until
+from processes import service, until
 
 PLAN = os.environ["FOVEA_CRASH_PLAN"]
 SIGNALS = {"kill": signal.SIGKILL, "abort": signal.SIGABRT, "term": signal.SIGTERM}
@@ -24,7 +24,10 @@ SIGNALS = {"kill": signal.SIGKILL, "abort": signal.SIGABRT, "term": signal.SIGTE
 POINTS = [(name, 4, ("upload",)) for name in (
     "spool_opened", "spool_write", "hash_done", "file_fsynced", "linked", "dir_fsynced", "credential_ok",
     "before_commit", "commit_sent", "committed", "response_half_sent")] + [(name, 6, ("create",)) for name in (
-        "credential_ok", "before_commit", "commit_sent", "committed", "response_half_sent")]
+        "credential_ok", "before_commit", "commit_sent", "committed", "response_half_sent")] + [
+            (name, most, ("put",)) for name, most in (
+                ("spool_opened", 2), ("hash_done", 2), ("file_fsynced", 2), ("linked", 2), ("dir_fsynced", 2),
+                ("before_commit", 6), ("commit_sent", 6), ("committed", 4), ("response_half_sent", 6))]
 JOB_POINTS = ("job_leased", "job_run")
 SWEEP_POINTS = ("gc_marked", "gc_unlinked")
 MIGRATE_POINTS = (("migration_applied", 6), ("code_file_loaded", 12))
@@ -149,6 +152,42 @@ def sweep_run(runs, rng, folder, point, nth, action):
     return True
 
 
+# ---- upload sessions that are over
+
+WORK = 'exec "$FOVEA_APP/bin/fovea-worker" --config "$FOVEA_CONF" --once'
+
+
+def session_there(session, digest):
+    return sql(f"SELECT count(*) FROM data.upload WHERE id = {session.row}") != "0", driver.stored_bytes(digest) is not None
+
+
+def expire_sessions(runs, project, rng):
+    """A worker that forgets a session and sweeps its file dies at each of its commits in turn; the next one leaves nothing."""
+    service("down", "worker")
+    try:
+        for n in range(1, 100):
+            data = small_model(rng.randbytes(100).hex())
+            digest = hashlib.sha256(data).hexdigest()
+            session = driver.new_session(project, f"put-over-{n}", len(data))
+            wrong = [] if ask("PUT", session.path, **driver.Session.sending(data))[0] == 200 else ["was not sent"]
+            sql(f"UPDATE data.upload SET expires_at = now() - interval '2 days' WHERE id = {session.row};"
+                f"UPDATE data.blob SET created_at = now() - interval '2 days' WHERE digest = '\\x{digest}';"
+                f"INSERT INTO data.job (kind, key) VALUES ('expire_uploads', 'crash-{n}'), ('sweep_blobs', 'crash-{n}')")
+            status, said = as_service(WORK, FOVEA_FAIL=f"commit_sent:{n}:kill")
+            if status == 0:  # it has fewer commits
+                runs.wrong += [] if session_there(session, digest) == (False, False) else ["a worker that lives leaves a session"]
+                return n - 1
+            wrong += [] if died_by(status, "kill") else [f"was never hit: {status} {said}"]
+            sql("UPDATE data.job SET lease_until = now() WHERE state = 'running'")
+            status, said = as_service(WORK)
+            wrong += [] if status == 0 else [f"the next worker failed: {said}"]
+            wrong += [] if session_there(session, digest) == (False, False) else ["row or file is left"]
+            runs.say(f"commit_sent:{n}:kill in expiry", *wrong)
+    finally:
+        service("up", "worker")
+    return 0
+
+
 # ---- the migrator
 
 MIGRATE = ('exec "$FOVEA_APP/bin/fovea" --config "$FOVEA_CONF"'
@@ -196,7 +235,7 @@ class Plans:
         pools = [(point, action, kinds, rng.randint(1, most)) for point, most, kinds in POINTS
                  for action in every or ["kill"] + ([rng.choice(other)] if point in some else [])]
         rng.shuffle(pools)
-        self.uploads = [p for p in pools if p[2] == ("upload",)]
+        self.uploads = [p for p in pools if p[2] != ("create",)]
         self.creates = [p for p in pools if p[2] == ("create",)]
         self.jobs = [(point, action) for point in JOB_POINTS for action in every or [rng.choice(list(SIGNALS))]]
         self.sweeps = [(point, 1, action) for point in SWEEP_POINTS for action in every or [rng.choice(list(SIGNALS))]]
@@ -245,7 +284,7 @@ def sweep_temporary_files():
 
 def run(folder, project, _model, seed, rounds):
     runs, broken, plans = Runs(), [], Plans(seed, rounds)
-    storm = Storm(folder, "fp", seed, project, create=2, upload=2, read=1)
+    storm = Storm(folder, "fp", seed, project, create=2, upload=2, put=2, read=1)
     side = threading.Thread(target=beside, args=(runs, seed, plans, folder, broken))
     side.start()
     try:
@@ -256,8 +295,11 @@ def run(folder, project, _model, seed, rounds):
     facts = driver.read_journals(folder)
     equal(broken, [], "jobs, sweeps and migrations ran")
     equal(len(runs.names), plans.count + 1, f"{plans.count} processes died at named points")
+    deaths = expire_sessions(runs, project, random.Random(seed))
+    check(deaths >= 8, f"a worker that expires sessions died at each of its {deaths} commits")
     equal(runs.wrong[:10], [], "each plan was hit, and what died was replaced")
-    bad = {key: n for key, n in storm.statuses().items() if key.split()[1] not in ("200", "201", "503", "409")}
+    bad = {key: n for key, n in storm.statuses().items() if key.split()[1] not in ("200", "201", "503", "409")
+           and key != "put 404"}
     cut = {key for key in bad if key.split()[1] in ("IncompleteRead", "RemoteDisconnected")}
     equal({k: n for k, n in bad.items() if k not in cut}, {}, "callers saw 503 at worst, or an answer cut in half")
     equal(storm.bare, [], "every 503 said Retry-After")

@@ -49,7 +49,7 @@ def one_kill(storm, rng):
 def run(folder, project, model, seed, _rounds):
     kills = int(os.environ.get("FOVEA_CRASH_KILLS", "1000"))
     rng = random.Random(seed)
-    storm = Storm(folder, "kills", seed, project, model, create=2, upload=2, read=2, predict=1)
+    storm = Storm(folder, "kills", seed, project, model, create=2, upload=2, put=1, read=2, predict=1)
     slowest, stuck = {}, []
     try:
         check(storm.wait_for(KINDS, time.monotonic()) is not None, "the storm blows")

@@ -1,4 +1,5 @@
-"""The order of durability, from a trace of the slow pool's process: for each upload, on the thread that served it,
+"""The order of durability, from a trace of the slow pool's process: for each upload, as a form and through a signed address,
+on the thread that served it,
 
     fsync(file) < link(final name) < fsync(folder) < COMMIT sent < COMMIT answered < first byte of the answer
 """
@@ -16,7 +17,7 @@ from driver import ask, model_form, small_model
 from lib import check, equal, skip
 from processes import children, pid_of, until
 
-UPLOADS = 12
+FORMS, PUTS = 12, 8
 CALLS = "fsync,fdatasync,link,linkat,rename,renameat,renameat2,sendto,sendmsg,recvfrom,recvmsg,read,write,writev"
 STEPS = ("file synced", "linked", "folder synced", "commit sent", "commit answered", "answered")
 
@@ -24,7 +25,7 @@ STEPS = ("file synced", "linked", "folder synced", "commit sent", "commit answer
 def step_of(call, digest):
     """Which of the steps a line of the trace is, for the upload of this digest; None: none."""
     folder = f"sha256/{digest[:2]}/{digest[2:4]}"
-    if re.match(r"(fsync|fdatasync)\(\d+<[^>]*/tmp/in\.[^>]*>\) += 0", call):
+    if re.match(r"(fsync|fdatasync)\(\d+<[^>]*/(tmp/in\.|spool/body/)[^>]*>\) += 0", call):
         return "file synced"
     if re.match(r"(link|linkat|rename|renameat|renameat2)\(", call) and digest in call and call.endswith("= 0"):
         return "linked"
@@ -34,7 +35,7 @@ def step_of(call, digest):
         return "commit sent"
     if re.match(r"(recvfrom|recvmsg|read)\(", call) and r"COMMIT\0" in call:
         return "commit answered"
-    if re.match(r"(write|writev|sendto)\(", call) and "Status: 201" in call:
+    if re.match(r"(write|writev|sendto)\(", call) and re.search("Status: 20[01]", call):
         return "answered"
     return None
 
@@ -91,31 +92,39 @@ def trace(pid, path):
     return None, said.strip() or "strace ended"
 
 
+def upload(project, name, data, session):
+    """The status of one upload: as a form, or into the session."""
+    if session:
+        return ask("PUT", session.path, **driver.Session.sending(data))[0]
+    return ask("POST", "/ultralytics/api/models", **model_form(project, name, data))[0]
+
+
 def run(folder, project, _model, seed, _rounds):
-    text = f"{UPLOADS} uploads: fsync(file) < link < fsync(folder) < COMMIT < its answer < first byte of ours"
+    text = (f"{FORMS} forms and {PUTS} files to signed addresses: fsync(file) < link < fsync(folder) < COMMIT < its answer"
+            " < first byte of ours")
+    rng = random.Random(seed)
+    files = [small_model(rng.randbytes(500 + 20000 * (i % 3)).hex()) for i in range(FORMS + PUTS)]
+    sessions = [None] * FORMS + [driver.new_session(project, f"put-ordered-{i}", len(files[FORMS + i])) for i in range(PUTS)]
     path = os.path.join(folder, "trace")
     tracer, why_not = trace(children(pid_of("slow"))[0], path)
     if not tracer:
         skip(text, f"ptrace: {why_not}")
         return {}
-    rng = random.Random(seed)
-    files = [small_model(rng.randbytes(500 + 20000 * (i % 3)).hex()) for i in range(UPLOADS)]
     try:
         time.sleep(0.3)  # all threads are attached one by one
-        statuses = [ask("POST", "/ultralytics/api/models", **model_form(project, f"ordered-{i}", data))[0]
-                    for i, data in enumerate(files)]
+        statuses = [upload(project, f"ordered-{i}", files[i], session) for i, session in enumerate(sessions)]
     finally:
         tracer.send_signal(signal.SIGINT)
         tracer.wait(10)
-    equal(statuses, [201] * UPLOADS, "traced uploads succeed")
+    equal(statuses, [201] * FORMS + [200] * PUTS, "traced uploads succeed")
     with open(path, encoding="utf-8", errors="replace") as f:
         threads = calls_by_thread(f)
     orders = [order_of(threads, hashlib.sha256(data).hexdigest()) for data in files]
     right = sum(map(in_order, orders))
-    check(right == UPLOADS, text, *[o for o in orders if not in_order(o)])
+    check(right == len(files), text, *[o for o in orders if not in_order(o)])
     # The check must be able to fail: each two neighbours swapped, each step left out.
     bent = [STEPS[:i] + (STEPS[i + 1], STEPS[i]) + STEPS[i + 2:] for i in range(len(STEPS) - 1)]
     bent += [STEPS[:i] + STEPS[i + 1:] for i in range(len(STEPS))]
     check(not any(map(in_order, bent)), "the checker refuses every other order")
     check(until(lambda: ask("GET", "/readyz")[0] == 200), "it serves without the tracer")
-    return {"traced uploads in order, %": 100.0 * right / UPLOADS}
+    return {"traced uploads in order, %": 100.0 * right / len(files)}
