@@ -1,6 +1,7 @@
 /* See upload.h. */
 #include "fcgi/upload.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,7 +12,10 @@
 #include "fcgi/context.h"
 #include "fcgi/multipart.h"
 
-enum { PIECE_BYTES = 256 << 10 };
+enum {
+    PIECE_BYTES = 256 << 10, /* stays in the second-level cache from read to search, hash and write */
+    RELEASE_BYTES = 4 << 20
+};
 
 struct receiver {
     struct request *rq;
@@ -96,33 +100,71 @@ static enum status form_text(void *arg, const struct multipart_part *part, const
     return ST_OK;
 }
 
-/* Pumps the body, from the spooled file or the pipe, into the parser. */
-static enum status pump(struct request *rq, struct multipart *m, struct fault *f)
+/* Where the body comes from: the file that nginx spooled, or the pipe (fd -1). */
+struct source {
+    const struct request *rq;
+    int fd;
+    off_t read, released;
+    bool releases;
+};
+
+/*
+ * A form is copied out of its spooled body. To give back what has been read keeps the two together at
+ * the size of one, in memory as on the disk: the copy goes into the very pages that the body leaves.
+ * Only of a POST, which nginx never sends to a second process.
+ */
+static bool source_open(const struct request *rq, bool once, struct source *ret)
+{
+    const bool releases = once && rq->body_file && strcmp(rq->method, "POST") == 0;
+
+    *ret = (struct source){ .rq = rq, .fd = -1, .releases = releases };
+    if (!rq->body_file)
+        return true;
+    ret->fd = open(rq->body_file, (releases ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+    return ret->fd >= 0;
+}
+
+static ssize_t source_read(struct source *s, char *piece)
+{
+    ssize_t n;
+
+    if (s->fd < 0)
+        return (ssize_t)s->rq->transport->read(s->rq->transport->arg, piece, PIECE_BYTES);
+    do
+        n = read(s->fd, piece, PIECE_BYTES);
+    while (n < 0 && errno == EINTR);
+    s->read += n > 0 ? n : 0;
+    /* A file system that cannot give back a part keeps the whole. */
+    if (s->releases && s->read - s->released > RELEASE_BYTES) {
+        s->releases = fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, s->released,
+                                RELEASE_BYTES) == 0;
+        s->released += RELEASE_BYTES;
+    }
+    return n;
+}
+
+/* Pumps the body into the parser. once: nobody will want to read it again. */
+static enum status pump(const struct request *rq, bool once, struct multipart *m, struct fault *f)
 {
     char *piece = malloc(PIECE_BYTES);
-    int fd = -1;
+    struct source source = { .fd = -1 };
     enum status st = ST_OK;
+    ssize_t n = 1;
 
-    if (!piece || (rq->body_file && (fd = open(rq->body_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) < 0)) {
+    if (!piece || !source_open(rq, once, &source)) {
         st = fault_set(f, ST_UNAVAILABLE, NULL, "the body could not be read");
         goto out;
     }
-    for (;;) {
-        ssize_t n = fd >= 0 ? read(fd, piece, PIECE_BYTES)
-                            : (ssize_t)rq->transport->read(rq->transport->arg, piece, PIECE_BYTES);
-
-        if (n < 0)
-            st = fault_set(f, ST_UNAVAILABLE, NULL, "the body could not be read");
-        else if (n > 0)
+    while (st == ST_OK && n > 0)
+        if ((n = source_read(&source, piece)) > 0)
             st = multipart_feed(m, piece, (size_t)n, f);
-        if (n <= 0 || st != ST_OK)
-            break;
-    }
+    if (n < 0)
+        st = fault_set(f, ST_UNAVAILABLE, NULL, "the body could not be read");
     if (st == ST_OK)
         st = multipart_finish(m, f);
 out:
-    if (fd >= 0)
-        close(fd);
+    if (source.fd >= 0)
+        close(source.fd);
     free(piece);
     return st;
 }
@@ -138,7 +180,7 @@ static enum status receive(struct receiver *r, struct fault *f)
     if (!r->rq->form)
         return fault_set(f, ST_TOO_LARGE, NULL, "the request needs too much memory");
     if ((st = multipart_create(r->rq->content_type, &sink, &m, f)) == ST_OK)
-        st = pump(r->rq, m, f);
+        st = pump(r->rq, !r->in_memory, m, f);
     multipart_free(m);
     if (st != ST_OK)
         upload_free(r->up);
