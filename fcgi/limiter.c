@@ -2,7 +2,6 @@
 #include "fcgi/limiter.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "base/log.h"
@@ -20,38 +19,26 @@ struct slot {
     _Atomic uint64_t word;
 };
 
-struct table {
+/* The file itself. */
+struct limiter {
     uint64_t magic;
     struct slot slots[SLOTS];
 };
 
-struct limiter {
-    struct table *table;
-};
-
 enum status limiter_open(const char *path, struct limiter **ret, struct fault *f)
 {
-    struct limiter *l = calloc(1, sizeof *l);
     void *p;
-    enum status st;
+    const enum status st = shared_map(path, 0x666f766c696d3031U, sizeof **ret, &p, f);
 
-    if (!l)
-        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
-    if ((st = shared_map(path, 0x666f766c696d3031U, sizeof(struct table), &p, f)) != ST_OK) {
-        free(l);
-        return st;
-    }
-    l->table = p;
-    *ret = l;
-    return ST_OK;
+    if (st == ST_OK)
+        *ret = p;
+    return st;
 }
 
 void limiter_close(struct limiter *l)
 {
-    if (!l)
-        return;
-    munmap(l->table, sizeof(struct table));
-    free(l);
+    if (l)
+        munmap(l, sizeof *l);
 }
 
 static struct slot *slot_find(struct limiter *l, int64_t account_id)
@@ -59,7 +46,7 @@ static struct slot *slot_find(struct limiter *l, int64_t account_id)
     uint64_t at = (uint64_t)account_id * 0x9e3779b97f4a7c15U >> 40;
 
     for (int i = 0; i < PROBES; i++, at++) {
-        struct slot *s = &l->table->slots[at % SLOTS];
+        struct slot *s = &l->slots[at % SLOTS];
         int64_t owner = atomic_load_explicit(&s->account_id, memory_order_acquire);
 
         if (owner == 0)

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/version.h"
@@ -19,36 +18,26 @@ struct counters {
     _Atomic int64_t by_class[CLASSES], buckets[BUCKETS], sum_us, count;
 };
 
-struct shared {
+/* The file itself. */
+struct metrics {
     uint64_t magic;
     _Atomic int64_t values[METRIC__COUNT];
     struct counters routes[ROUTES_MAX];
 };
 
-struct metrics {
-    struct shared *shared;
-};
-
 enum status metrics_open(const char *path, struct metrics **ret, struct fault *f)
 {
-    struct metrics *m = calloc(1, sizeof *m);
     void *p;
-    enum status st;
+    const enum status st = shared_map(path, 0x666f766d65743032U, sizeof **ret, &p, f);
 
-    if (!m)
-        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
-    if ((st = shared_map(path, 0x666f766d65743032U, sizeof(struct shared), &p, f)) != ST_OK) {
-        free(m);
-        return st;
-    }
-    m->shared = p;
-    *ret = m;
-    return ST_OK;
+    if (st == ST_OK)
+        *ret = p;
+    return st;
 }
 
 void metrics_request(struct metrics *m, size_t route_index, int status, int64_t us)
 {
-    struct counters *c = &m->shared->routes[route_index < ROUTES_MAX ? route_index : ROUTES_MAX - 1];
+    struct counters *c = &m->routes[route_index < ROUTES_MAX ? route_index : ROUTES_MAX - 1];
     const int class = status / 100;
 
     atomic_fetch_add_explicit(&c->by_class[class >= 0 && class < CLASSES ? class : 0], 1,
@@ -65,11 +54,11 @@ void metrics_request(struct metrics *m, size_t route_index, int status, int64_t 
 
 void metrics_add(struct metrics *m, enum metric which, int64_t n)
 {
-    atomic_fetch_add_explicit(&m->shared->values[which], n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->values[which], n, memory_order_relaxed);
 }
 
-static void print_route(struct counters *c, const char *dialect, const char *method, const char *prefix,
-                        const char *pattern, struct buffer *out)
+static void print_route(const struct counters *c, const char *dialect, const char *method,
+                        const char *prefix, const char *pattern, struct buffer *out)
 {
     char label[256];
     int64_t below = 0;
@@ -98,7 +87,7 @@ static void print_value(const struct metrics *m, enum metric which, const char *
                         const char *help, double scale, struct buffer *out)
 {
     buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.10g\n", name, help, name, type, name,
-                  (double)atomic_load(&m->shared->values[which]) * scale);
+                  (double)atomic_load(&m->values[which]) * scale);
 }
 
 void metrics_print(const struct metrics *m, const struct router *r, struct buffer *out)
@@ -124,8 +113,8 @@ void metrics_print(const struct metrics *m, const struct router *r, struct buffe
         const struct dialect *d;
         const struct route *route = router_route(r, i, &d);
 
-        print_route(&m->shared->routes[i], d->name, route->method, d->prefix, route->pattern, out);
+        print_route(&m->routes[i], d->name, route->method, d->prefix, route->pattern, out);
     }
-    print_route(&m->shared->routes[router_count(r) < ROUTES_MAX ? router_count(r) : ROUTES_MAX - 1],
-                "none", "-", "", "unmatched", out);
+    print_route(&m->routes[router_count(r) < ROUTES_MAX ? router_count(r) : ROUTES_MAX - 1], "none", "-",
+                "", "unmatched", out);
 }
