@@ -29,7 +29,8 @@ static bool find_readers(const struct graph *g, struct readers *r)
 enum status graph_optimise(struct graph *g, struct fault *f)
 {
     static bool (*const passes[])(struct graph *, const struct readers *) = {
-        pass_dead_code, pass_identity, pass_batchnorm, pass_silu, pass_activation, pass_residual,
+        pass_dead_code, pass_identity, pass_dequantise, pass_conv_bias,
+        pass_batchnorm, pass_silu,     pass_activation, pass_residual,
     };
     struct readers r = { 0 };
     bool ok = true, changed = true;

@@ -18,6 +18,10 @@ struct readers {
 
 bool pass_dead_code(struct graph *g, const struct readers *r);
 bool pass_identity(struct graph *g, const struct readers *r);
+/* Quantised networks back to float32 (dequantise.c). r is not used: NULL will do. */
+bool pass_dequantise(struct graph *g, const struct readers *r);
+/* Conv without a bias, then Add of one number a channel. */
+bool pass_conv_bias(struct graph *g, const struct readers *r);
 /* BatchNormalization after Conv: into its weights and bias. */
 bool pass_batchnorm(struct graph *g, const struct readers *r);
 /* x * Sigmoid(x) becomes SiLU(x); x * HardSigmoid(x, 1/6, 1/2) becomes HardSwish(x). */
