@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/json.h"
 
@@ -14,15 +13,17 @@ enum column_kind {
     PRINT_BOOL,
     PRINT_TIME,
     PRINT_LINK,
+    PRINT_STAMPED,
     PRINT_HIDDEN
 };
 
 struct rows_column {
     enum column_kind kind;
     bool optional;
-    size_t key_at, key_n;   /* `"name":` in keys */
+    size_t key_at, key_n;   /* `,"name":` in keys */
     size_t twin_at, twin_n; /* `,"other":`; none: 0 */
     const char *purpose;    /* PRINT_LINK */
+    int time;               /* PRINT_STAMPED: the column with the time; -1: there is none */
 };
 
 /* Type numbers of PostgreSQL's catalogue, fixed for ever (pg_type.dat). */
@@ -48,6 +49,33 @@ static enum column_kind kind_of_type(Oid type)
     }
 }
 
+static bool column_is(const char *column, const char *name)
+{
+    const size_t n = strlen(name);
+
+    if (*column == '#')
+        return strcmp(column + 1, name) == 0;
+    return strncmp(column, name, n) == 0 && strchr("?#,@", column[n]); /* its NUL counts too */
+}
+
+/* The number in the result of the column called name (or "#name"), or -1. */
+static int column_find(const struct rows *r, const char *name)
+{
+    for (int i = r->first; i < r->first + r->ncolumns; i++)
+        if (column_is(PQfname(r->result, i), name))
+            return i;
+    return -1;
+}
+
+static void key_begin(struct rows *r, const char *name, size_t n, size_t *ret_at, size_t *ret_n)
+{
+    *ret_at = r->keys.n;
+    buffer_char(&r->keys, ',');
+    json_write_string(&r->keys, name, n);
+    buffer_char(&r->keys, ':');
+    *ret_n = r->keys.n - *ret_at;
+}
+
 static void column_begin(struct rows *r, int i)
 {
     struct rows_column *c = &r->columns[i];
@@ -66,21 +94,18 @@ static void column_begin(struct rows *r, int i)
         c->kind = PRINT_LINK;
         c->purpose = mark + 1;
         n = (size_t)(mark - name);
-    } else if ((mark = strchr(name, ','))) {
+    } else if ((mark = strchr(name, '@'))) {
+        c->kind = PRINT_STAMPED;
+        c->time = column_find(r, mark + 1);
+        n = (size_t)(mark - name);
+    }
+    if ((mark = memchr(name, ',', n))) {
         twin = n - (size_t)(mark - name) - 1;
         n = (size_t)(mark - name);
     }
-    c->key_at = r->keys.n;
-    json_write_string(&r->keys, name, n);
-    buffer_char(&r->keys, ':');
-    c->key_n = r->keys.n - c->key_at;
-    if (twin) {
-        c->twin_at = r->keys.n;
-        buffer_char(&r->keys, ',');
-        json_write_string(&r->keys, name + n + 1, twin);
-        buffer_char(&r->keys, ':');
-        c->twin_n = r->keys.n - c->twin_at;
-    }
+    key_begin(r, name, n, &c->key_at, &c->key_n);
+    if (twin)
+        key_begin(r, name + n + 1, twin, &c->twin_at, &c->twin_n);
 }
 
 bool rows_begin(struct rows *r, const PGresult *result, int first, const struct json_style *style,
@@ -140,23 +165,72 @@ void json_write_time(struct buffer *out, const char *s, const struct json_style 
     buffer_text(out, style->time_offset ? "+00:00\"" : "Z\"");
 }
 
+static bool digits(const char *s, size_t n, int64_t *ret)
+{
+    int64_t v = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] < '0' || s[i] > '9')
+            return false;
+        v = v * 10 + (s[i] - '0');
+    }
+    *ret = v;
+    return true;
+}
+
+/*
+ * Days from 1970-01-01 in the Gregorian calendar. Years begin in March, so that the day that comes and
+ * goes is the last of its year.
+ */
+static int64_t days_of(int64_t year, int64_t month, int64_t day)
+{
+    const int64_t y = month > 2 ? year : year - 1, m = (month + 9) % 12;
+
+    return y * 365 + y / 4 - y / 100 + y / 400 + (m * 306 + 5) / 10 + day - 1 - 719468;
+}
+
 bool time_parse_us(const char *s, int64_t *ret)
 {
-    struct tm t = { 0 };
-    int64_t us = 0, scale = 100000;
-    const char *rest = strptime(s, "%Y-%m-%d %H:%M:%S", &t);
-    time_t seconds;
+    const size_t n = strlen(s);
+    int64_t year, month, day, hour, minute, second, us = 0, scale = 100000;
 
-    if (!rest)
+    if (n < 22 || s[4] != '-' || s[7] != '-' || s[10] != ' ' || s[13] != ':' || s[16] != ':' ||
+        !digits(s, 4, &year) || !digits(s + 5, 2, &month) || !digits(s + 8, 2, &day) ||
+        !digits(s + 11, 2, &hour) || !digits(s + 14, 2, &minute) || !digits(s + 17, 2, &second))
         return false;
-    if (*rest == '.')
-        for (rest++; *rest >= '0' && *rest <= '9'; rest++, scale /= 10)
-            us += (*rest - '0') * scale;
-    if (strcmp(rest, "+00") != 0)
+    s += 19;
+    if (*s == '.')
+        for (s++; *s >= '0' && *s <= '9'; s++, scale /= 10)
+            us += (*s - '0') * scale;
+    if (strcmp(s, "+00") != 0 || month < 1 || month > 12)
         return false;
-    seconds = timegm(&t);
-    *ret = (int64_t)seconds * 1000000 + us;
+    *ret = ((days_of(year, month, day) * 24 + hour) * 60 + minute) * INT64_C(60000000) +
+           second * 1000000 + us;
     return true;
+}
+
+/* 24 hex digits as a string: the seconds of the time, then the id. */
+static void write_stamped(const struct rows *r, int row, const struct rows_column *c, const char *id,
+                          struct buffer *out)
+{
+    static const char hex[16] = "0123456789abcdef";
+    char s[26];
+    int64_t us, n;
+    uint64_t rest;
+
+    if (c->time < 0 || !text_i64(id, strlen(id), &n) ||
+        !time_parse_us(PQgetvalue(r->result, row, c->time), &us)) {
+        buffer_text(out, "null");
+        return;
+    }
+    s[0] = s[25] = '"';
+    rest = (uint64_t)n;
+    for (int i = 24; i > 8; i--, rest >>= 4)
+        s[i] = hex[rest & 15];
+    rest = (uint64_t)(us / 1000000);
+    for (int i = 8; i > 0; i--, rest >>= 4)
+        s[i] = hex[rest & 15];
+    buffer_bytes(out, s, sizeof s);
 }
 
 static void write_value(const struct rows *r, int row, int i, struct buffer *out)
@@ -192,6 +266,9 @@ static void write_value(const struct rows *r, int row, int i, struct buffer *out
         else
             buffer_text(out, "null");
         break;
+    case PRINT_STAMPED:
+        write_stamped(r, row, c, s, out);
+        break;
     case PRINT_TEXT:
     case PRINT_HIDDEN:
         json_write_string(out, s, (size_t)PQgetlength(r->result, row, column));
@@ -201,22 +278,24 @@ static void write_value(const struct rows *r, int row, int i, struct buffer *out
 
 void rows_members(const struct rows *r, int row, struct buffer *out)
 {
-    bool comma = false;
+    size_t comma = 1; /* the first key goes without its comma */
 
     for (int i = 0; i < r->ncolumns; i++) {
         const struct rows_column *c = &r->columns[i];
+        size_t at;
 
         if (c->kind == PRINT_HIDDEN || (c->optional && PQgetisnull(r->result, row, r->first + i)))
             continue;
-        if (comma)
-            buffer_char(out, ',');
-        buffer_bytes(out, r->keys.p + c->key_at, c->key_n);
+        buffer_bytes(out, r->keys.p + c->key_at + comma, c->key_n - comma);
+        at = out->n;
         write_value(r, row, i, out);
         if (c->twin_n) {
+            const size_t n = out->n - at;
+
             buffer_bytes(out, r->keys.p + c->twin_at, c->twin_n);
-            write_value(r, row, i, out);
+            buffer_copy(out, at, n);
         }
-        comma = true;
+        comma = 0;
     }
 }
 
@@ -227,22 +306,12 @@ void rows_object(const struct rows *r, int row, struct buffer *out)
     buffer_char(out, '}');
 }
 
-static bool column_is(const char *column, const char *name)
-{
-    const size_t n = strlen(name);
-
-    if (*column == '#')
-        return strcmp(column + 1, name) == 0;
-    return strncmp(column, name, n) == 0 && strchr("?#,", column[n]); /* its NUL counts too */
-}
-
 void rows_value(const struct rows *r, int row, const char *name, struct buffer *out)
 {
-    for (int i = 0; i < r->ncolumns; i++) {
-        if (column_is(PQfname(r->result, r->first + i), name)) {
-            write_value(r, row, i, out);
-            return;
-        }
-    }
-    buffer_text(out, "null");
+    const int i = column_find(r, name);
+
+    if (i < 0)
+        buffer_text(out, "null");
+    else
+        write_value(r, row, i - r->first, out);
 }

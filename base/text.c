@@ -55,6 +55,14 @@ void buffer_bytes(struct buffer *b, const void *p, size_t n)
     b->n += n;
 }
 
+void buffer_copy(struct buffer *b, size_t at, size_t n)
+{
+    if (!reserve(b, n) || n == 0)
+        return;
+    memcpy(b->p + b->n, b->p + at, n);
+    b->n += n;
+}
+
 void buffer_text(struct buffer *b, const char *s)
 {
     buffer_bytes(b, s, strlen(s));

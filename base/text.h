@@ -28,6 +28,7 @@ struct buffer {
 void buffer_free(struct buffer *b);
 void buffer_clear(struct buffer *b); /* empty, keeps the memory */
 void buffer_bytes(struct buffer *b, const void *p, size_t n);
+void buffer_copy(struct buffer *b, size_t at, size_t n); /* appends n bytes of its own, from at */
 void buffer_text(struct buffer *b, const char *s);
 void buffer_char(struct buffer *b, char c);
 void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));

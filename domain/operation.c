@@ -43,8 +43,8 @@ const char *actor_literal(const struct actor *who, struct arena *a)
 
 const char *asker_literal(const struct actor *who, const struct asker *asker, struct arena *a)
 {
-    return arena_printf(a, "(%" PRId64 ",%" PRId64 ",\"%s\",%c)", who->account_id, who->organization_id,
-                        asker->base_url, asker->detail ? 't' : 'f');
+    return arena_printf(a, "(%" PRId64 ",%" PRId64 ",\"%s\")", who->account_id, who->organization_id,
+                        asker->base_url);
 }
 
 static void draft_ref(struct draft *d, const struct field *fd, const struct ref *ref)
@@ -187,12 +187,24 @@ static void draft_keys(struct draft *d, const struct operation *op, const void *
     }
 }
 
+/* What a sentence selects: the shape's columns, or those of the domain row. */
+static const char *columns_of(const struct shape *shape, const char *row_columns)
+{
+    return !shape->name ? row_columns : shape->beside ? "s.*, b.*" : "s.*";
+}
+
 static void draft_shape(struct draft *d, const struct shape *shape, const char *row,
                         const struct actor *who, const struct asker *asker)
 {
+    size_t number;
+
     buffer_printf(&d->sql, "%s.%s(%s, ", shape->schema, shape->name, row);
     draft_param(d, p_text(asker_literal(who, asker, d->arena)));
+    number = d->out->n;
     buffer_text(&d->sql, "::domain.asker) AS s");
+    if (shape->beside)
+        buffer_printf(&d->sql, ", LATERAL %s.%s(%s, $%zu::domain.asker) AS b", shape->schema,
+                      shape->beside, row, number);
 }
 
 static void draft_row(struct draft *d, const struct shape *shape, const struct actor *who,
@@ -332,7 +344,7 @@ static void draft_list(struct draft *d, const struct operation *op, const struct
 {
     buffer_text(&d->sql, "SELECT (");
     draft_total(d, op, who, command);
-    buffer_printf(&d->sql, ") AS total, p.id, p.created_at, %s.* FROM ", shape->name ? "s" : "p");
+    buffer_printf(&d->sql, ") AS total, p.id, p.created_at, %s FROM ", columns_of(shape, "p.*"));
     draft_keys(d, op, command);
     draft_guard(d, op, who, command);
     draft_page(d, op, who, command, page);
@@ -355,7 +367,7 @@ enum status operation_read(const struct operation *op, const struct actor *who,
     if (op->kind == OP_LIST) {
         draft_list(&d, op, who, asker, shape, command, page);
     } else {
-        buffer_printf(&d.sql, "SELECT %s.* FROM ", shape->name ? "s" : "r");
+        buffer_printf(&d.sql, "SELECT %s FROM ", columns_of(shape, "r.*"));
         draft_keys(&d, op, command);
         draft_call(&d, op, op->call, who, command);
         buffer_text(&d.sql, " AS r");
@@ -382,7 +394,7 @@ static enum status draft_reread(const struct operation *op, const struct actor *
     struct draft d = { .out = ret, .arena = a };
 
     ret->n = 0;
-    buffer_printf(&d.sql, "SELECT %s.* FROM %s(", shape->name ? "s" : "r", op->read);
+    buffer_printf(&d.sql, "SELECT %s FROM %s(", columns_of(shape, "r.*"), op->read);
     draft_param(&d, p_text(actor_literal(who, a)));
     buffer_text(&d.sql, "::domain.actor, ");
     if (id)

@@ -66,14 +66,17 @@ struct page {
     int64_t cursor_us, cursor_id; /* rows strictly older than this one (created_at, id) */
 };
 
-/* How the dialect wants to see rows: schema and function of the shape. */
+/*
+ * How the dialect wants to see rows: schema and function of the shape. A second shape of the same row
+ * may stand beside it, with columns that only the envelope of a single object uses.
+ */
 struct shape {
     const char *schema, *name; /* "ultralytics", "project"; name NULL: the columns of the domain row */
+    const char *beside;        /* "project_beside", or NULL */
 };
 
 struct asker {
     const char *base_url; /* scheme, host and mount, for links in rows */
-    bool detail;
 };
 
 enum { OPERATION_PARAMS = 32, OPERATION_HIDDEN = 3 };

@@ -39,7 +39,8 @@ struct route {
     const struct operation *op;
     const struct key *keys;
     size_t nkeys;
-    const char *shape; /* SQL function of the dialect's schema; NULL: domain columns */
+    const char *shape;  /* SQL function of the dialect's schema; NULL: domain columns */
+    const char *beside; /* a second one, for columns that only the envelope uses; NULL: none */
     int status;
     const char *envelope; /* see fcgi/envelope.h */
     handler_fn *handler;

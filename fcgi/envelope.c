@@ -28,11 +28,7 @@ static void write_once(const struct envelope_input *in, bool all, struct copies 
     size_t *at = all ? &c->rows_at : &c->row_at, *n = all ? &c->rows_n : &c->row_n;
 
     if (*n) {
-        struct buffer twin = { 0 };
-
-        buffer_bytes(&twin, out->p + *at, *n);
-        buffer_bytes(out, twin.p, twin.n);
-        buffer_free(&twin);
+        buffer_copy(out, *at, *n);
         return;
     }
     *at = out->n;

@@ -92,8 +92,8 @@ static enum status respond_empty(struct request *rq, struct response *rs, const 
 static enum status respond_read(struct request *rq, struct response *rs, struct fault *f)
 {
     const struct operation *op = rq->route->op;
-    const struct asker asker = { rq->base_url, op->kind == OP_GET };
-    const struct shape shape = { rq->dialect->name, rq->route->shape };
+    const struct asker asker = { rq->base_url };
+    const struct shape shape = { rq->dialect->name, rq->route->shape, rq->route->beside };
     struct sentence s;
     PGresult *r;
     enum status st =
@@ -212,8 +212,8 @@ static enum status replay(struct request *rq, struct response *rs, const struct 
 static enum status respond_write(struct request *rq, struct response *rs, struct fault *f)
 {
     const struct operation *op = rq->route->op;
-    const struct asker asker = { rq->base_url, true };
-    const struct shape shape = { rq->dialect->name, rq->route->shape };
+    const struct asker asker = { rq->base_url };
+    const struct shape shape = { rq->dialect->name, rq->route->shape, rq->route->beside };
     struct sentence write, read;
     struct db_call calls[3];
     struct param remember[4];

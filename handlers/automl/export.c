@@ -143,9 +143,9 @@ static enum status read_manifest(struct export *e, const struct sentence *s, str
 /* Both reads see one snapshot. */
 static enum status collect(struct export *e, struct fault *f)
 {
-    const struct asker asker = { e->rq->base_url, true };
-    const struct shape manifest = { "automl", "export_manifest" },
-                       entries = { "automl", "export_entry" };
+    const struct asker asker = { e->rq->base_url };
+    const struct shape manifest = { "automl", "export_manifest", NULL },
+                       entries = { "automl", "export_entry", NULL };
     const struct operation *op = e->rq->route->op;
     struct sentence head, list;
     struct fault ignored;

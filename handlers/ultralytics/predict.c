@@ -109,7 +109,7 @@ static enum status receive(struct request *rq, struct predict_input *in, struct 
 static enum status find_weights(struct request *rq, struct digest *ret, struct fault *f)
 {
     const struct shape none = { 0 };
-    const struct asker asker = { "", true };
+    const struct asker asker = { "" };
     struct sentence s;
     PGresult *r;
     enum status st = decode_command(rq, f);

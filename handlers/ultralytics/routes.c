@@ -85,7 +85,7 @@ const struct route ultralytics_routes[] = {
       .handler = ultralytics_projects, .scopes = READ_MODELS, .page = { 20, 500 },
       .summary = "List projects", .noun = "project" },
     { "GET", "/projects/{projectId}", &op_project_get, KEYS(project_path), .shape = "project",
-      .status = 200,
+      .beside = "project_beside", .status = 200,
       .envelope =
           "{\"success\":true,\"data\":$row,\"project\":$row,\"models\":$.models,\"isOwner\":$.isOwner}",
       .scopes = READ_MODELS, .summary = "Get one project", .noun = "project" },

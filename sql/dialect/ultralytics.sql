@@ -1,8 +1,9 @@
 -- The Ultralytics spelling: ids of 24 hex digits under two names, camel case, a superset of the three generations.
 -- Columns named "#x" are not part of the object; envelopes use them as $x.
 
+-- What the writer makes of a column "key@time", for ids inside of JSON and of other rows.
 CREATE FUNCTION ultralytics.hex_id(id bigint, created_at timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT lpad(to_hex(floor(extract(epoch FROM $2))::bigint), 8, '0') || lpad(to_hex($1), 16, '0') $$;
+    SELECT encode(substr(int8send(floor(date_part('epoch', $2))::bigint), 5) || int8send($1), 'hex') $$;
 
 CREATE FUNCTION ultralytics.time(t timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT to_char($1 AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
@@ -15,11 +16,11 @@ LANGUAGE sql STABLE AS $$
 
 -- No FROM: with a join in it each row of a page would pass through a cache that never hits.
 CREATE FUNCTION ultralytics.project(p domain.project, a domain.asker)
-RETURNS TABLE ("id,_id" text, "name" text, "slug" text, "username,owner" text, "description" text, "visibility" text,
+RETURNS TABLE ("id,_id@createdAt" bigint, "name" text, "slug" text, "username,owner" text, "description" text, "visibility" text,
                "modelCount" integer, "modelNames" json, "tags" json, "license" text, "totalBytes" bigint,
                "starCount" integer, "isStarred" boolean, "archived" boolean, "iconColor" text, "iconLetter" text,
-               "metadata" jsonb, "createdAt" timestamptz, "updatedAt" timestamptz, "#isOwner" boolean, "#models" json) LANGUAGE sql STABLE AS $$
-    SELECT ultralytics.hex_id(p.id, p.created_at), p.name, p.slug, p.owner_handle, p.description, p.visibility, p.model_count,
+               "metadata" jsonb, "createdAt" timestamptz, "updatedAt" timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT p.id, p.name, p.slug, p.owner_handle, p.description, p.visibility, p.model_count,
            CASE WHEN p.model_count = 0 THEN '[]'::json
                 ELSE to_json(ARRAY(SELECT m.name FROM domain.model m
                                     WHERE m.project_id = p.id ORDER BY m.created_at DESC, m.id DESC LIMIT 100))
@@ -27,17 +28,19 @@ RETURNS TABLE ("id,_id" text, "name" text, "slug" text, "username,owner" text, "
            to_json(p.tags), p.license,
            (SELECT coalesce(sum(c.n), 0)::bigint FROM domain.counter c
              WHERE c.scope_kind = 'project' AND c.scope_id = p.id AND c.noun IN ('dataset_bytes', 'model_bytes')),
-           0, false, false, NULL::text, NULL::text, p.metadata, p.created_at, p.updated_at,
-           p.organization_id = (a).organization_id,
-           CASE WHEN NOT (a).detail OR p.model_count = 0 THEN '[]'::json
-                ELSE to_json(ARRAY(SELECT s FROM domain.model m, LATERAL ultralytics.model_summary(m, a) AS s
-                                    WHERE m.project_id = p.id ORDER BY m.created_at DESC, m.id DESC LIMIT 100))
-           END $$;
+           0, false, false, NULL::text, NULL::text, p.metadata, p.created_at, p.updated_at $$;
+
+-- Beside a single project.
+CREATE FUNCTION ultralytics.project_beside(p domain.project, a domain.asker)
+RETURNS TABLE ("#isOwner" boolean, "#models" json) LANGUAGE sql STABLE AS $$
+    SELECT p.organization_id = (a).organization_id,
+           to_json(ARRAY(SELECT s FROM domain.model m, LATERAL ultralytics.model_summary(m, a) AS s
+                          WHERE m.project_id = p.id ORDER BY m.created_at DESC, m.id DESC LIMIT 100)) $$;
 
 CREATE FUNCTION ultralytics.project_gone(p domain.project_trashed, a domain.asker)
-RETURNS TABLE ("id" text, "trashedAt" timestamptz, "expiresAt" timestamptz, "cascadedModels" bigint)
-LANGUAGE sql STABLE AS $$
-    SELECT ultralytics.hex_id(p.id, p.created_at), p.trashed_at, p.expires_at, p.cascaded_models $$;
+RETURNS TABLE ("id@createdAt" bigint, "trashedAt" timestamptz, "expiresAt" timestamptz, "cascadedModels" bigint,
+               "#createdAt" timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT p.id, p.trashed_at, p.expires_at, p.cascaded_models, p.created_at $$;
 
 CREATE FUNCTION ultralytics.train_result(e domain.training_epoch)
 RETURNS TABLE ("epoch" integer, "metrics" jsonb, "fitness" double precision, "timestamp" text) LANGUAGE sql STABLE AS $$
@@ -45,7 +48,7 @@ RETURNS TABLE ("epoch" integer, "metrics" jsonb, "fitness" double precision, "ti
 
 -- The final metrics, or in their absence those of the newest run; train results of that run alone.
 CREATE FUNCTION ultralytics.model(m domain.model, a domain.asker)
-RETURNS TABLE ("id,_id" text, "name" text, "slug" text, "projectId" text, "projectSlug" text, "username" text,
+RETURNS TABLE ("id,_id@createdAt" bigint, "name" text, "slug" text, "projectId@projectCreatedAt" bigint, "projectSlug" text, "username" text,
                "owner" text, "description" text, "task" text, "status" text, "visibility" text, "epochs" integer,
                "bestEpoch" integer, "bestFitness" double precision, "metrics" jsonb, "trainArgs" jsonb,
                "trainResults" json, "modelInfo" json, "classNames" json, "plots" jsonb, "environment" jsonb,
@@ -53,9 +56,9 @@ RETURNS TABLE ("id,_id" text, "name" text, "slug" text, "projectId" text, "proje
                "version" text, "runnable" boolean, "runnableReason" text, "trainingError" jsonb, "computeCost" integer,
                "consoleChunks" integer, "starCount" integer, "isStarred" boolean, "license" text, "color" text,
                "downloadCount" bigint, "startedAt" timestamptz, "completedAt" timestamptz, "trainedAt" timestamptz,
-               "createdAt" timestamptz, "updatedAt" timestamptz, "#isOwner" boolean) LANGUAGE sql STABLE AS $$
-    SELECT ultralytics.hex_id(m.id, m.created_at), m.name, m.slug,
-           ultralytics.hex_id(p.id, p.created_at), p.slug, o.handle, o.handle, m.description, m.task, m.status,
+               "createdAt" timestamptz, "updatedAt" timestamptz, "#isOwner" boolean,
+               "#projectCreatedAt" timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT m.id, m.name, m.slug, p.id, p.slug, o.handle, o.handle, m.description, m.task, m.status,
            p.visibility, r.epochs, r.best_epoch, r.best_fitness,
            CASE WHEN m.metrics = '{}' THEN coalesce(r.metrics, '{}') ELSE m.metrics END,
            coalesce(r.arguments, '{}'),
@@ -75,7 +78,7 @@ RETURNS TABLE ("id,_id" text, "name" text, "slug" text, "projectId" text, "proje
            END,
            coalesce(r.started_at, m.started_at), coalesce(r.finished_at, m.completed_at),
            coalesce(r.finished_at, m.completed_at, r.started_at, m.started_at), m.created_at, m.updated_at,
-           m.organization_id = (a).organization_id
+           m.organization_id = (a).organization_id, p.created_at
       FROM domain.project p
       JOIN domain.organization o ON o.id = p.organization_id
       LEFT JOIN domain.model_file f ON f.model_id = m.id AND f.purpose = 'weights'
@@ -84,8 +87,9 @@ RETURNS TABLE ("id,_id" text, "name" text, "slug" text, "projectId" text, "proje
      WHERE p.id = m.project_id $$;
 
 CREATE FUNCTION ultralytics.model_gone(m domain.model_trashed, a domain.asker)
-RETURNS TABLE ("id" text, "trashedAt" timestamptz, "expiresAt" timestamptz) LANGUAGE sql STABLE AS $$
-    SELECT ultralytics.hex_id(m.id, m.created_at), m.trashed_at, m.expires_at $$;
+RETURNS TABLE ("id@createdAt" bigint, "trashedAt" timestamptz, "expiresAt" timestamptz, "#createdAt" timestamptz)
+LANGUAGE sql STABLE AS $$
+    SELECT m.id, m.trashed_at, m.expires_at, m.created_at $$;
 
 -- The last segment of the link is what clients save the file as.
 CREATE FUNCTION ultralytics.model_file(f domain.model_file, a domain.asker)
@@ -97,11 +101,13 @@ LANGUAGE sql STABLE AS $$
 
 -- An upload session: the address to PUT the file to. The opaque path is echoed by clients as what they sent.
 CREATE FUNCTION ultralytics.upload(u domain.upload, a domain.asker)
-RETURNS TABLE ("sessionId" text, "uploadUrl#upload" text, "url#upload" text, "objectPath" text, "gcsPath" text,
-               "contentType" text, "totalBytes" bigint, "expiresAt" timestamptz) LANGUAGE sql STABLE AS $$
-    SELECT ultralytics.hex_id(u.id, u.created_at), u.id || '/' || u.organization_id || '/' || u.name,
+RETURNS TABLE ("sessionId@createdAt" bigint, "uploadUrl#upload" text, "url#upload" text, "objectPath" text, "gcsPath" text,
+               "contentType" text, "totalBytes" bigint, "expiresAt" timestamptz,
+               "#createdAt" timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT u.id, u.id || '/' || u.organization_id || '/' || u.name,
            u.id || '/' || u.organization_id || '/' || u.name, 'uploads/' || u.uuid || '/' || u.name,
-           'uploads/' || u.uuid || '/' || u.name, u.media_type, u.declared_bytes, u.expires_at $$;
+           'uploads/' || u.uuid || '/' || u.name, u.media_type, u.declared_bytes, u.expires_at,
+           u.created_at $$;
 
 CREATE FUNCTION ultralytics.upload_file(u domain.upload, a domain.asker)
 RETURNS TABLE ("name" text, "size" bigint, "contentType" text, "sha256" text, "#modelId" text) LANGUAGE sql STABLE AS $$
@@ -111,19 +117,18 @@ RETURNS TABLE ("name" text, "size" bigint, "contentType" text, "sha256" text, "#
      WHERE b.digest = u.digest $$;
 
 CREATE FUNCTION ultralytics.api_key(k domain.api_key, a domain.asker)
-RETURNS TABLE ("id" text, "keyId" text, "name" text, "keyPrefix" text, "scopes" json, "createdAt" timestamptz,
+RETURNS TABLE ("id,keyId@createdAt" bigint, "name" text, "keyPrefix" text, "scopes" json, "createdAt" timestamptz,
                "lastUsedAt" timestamptz) LANGUAGE sql STABLE AS $$
-    SELECT ultralytics.hex_id(k.id, k.created_at), ultralytics.hex_id(k.id, k.created_at), k.name, k.display,
+    SELECT k.id, k.name, k.display,
            to_json(k.scopes), k.created_at, k.last_used_at $$;
 
 CREATE FUNCTION ultralytics.event(e domain.event, a domain.asker)
-RETURNS TABLE ("id,_id" text, "type" text, "action" text, "resourceType" text, "resourceId" text,
+RETURNS TABLE ("id,_id@createdAt" bigint, "type,action" text, "resourceType" text, "resourceId@resourceCreatedAt" bigint,
                "resourceName" text, "message" text, "metadata" jsonb, "user" text, "seen" boolean, "archived" boolean,
-               "createdAt" timestamptz, "timestamp" timestamptz) LANGUAGE sql STABLE AS $$
-    SELECT ultralytics.hex_id(e.id, e.created_at), e.action, e.action, e.noun,
-           ultralytics.hex_id(e.noun_id, e.noun_created_at), e.noun_name, e.message, e.metadata,
+               "createdAt,timestamp" timestamptz, "#resourceCreatedAt" timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT e.id, e.action, e.noun, e.noun_id, e.noun_name, e.message, e.metadata,
            (SELECT c.username FROM domain.account c WHERE c.id = e.account_id), e.seen, e.archived, e.created_at,
-           e.created_at $$;
+           e.noun_created_at $$;
 
 -- Without a limit of the plan, the size of the file system, which the caller may set as fovea.storage_bytes.
 CREATE FUNCTION ultralytics.storage(s domain.storage, a domain.asker)

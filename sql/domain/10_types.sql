@@ -2,7 +2,7 @@
 
 -- scopes: bits 1 training, 2 models, 4 datasets, 8 read, 16 write, 32 predict, 64 admin.
 CREATE TYPE domain.actor AS (account_id bigint, organization_id bigint, key_id bigint, scopes integer, site_admin boolean);
-CREATE TYPE domain.asker AS (account_id bigint, organization_id bigint, base_url text, detail boolean);
+CREATE TYPE domain.asker AS (account_id bigint, organization_id bigint, base_url text);
 
 CREATE FUNCTION domain.fail(code text, field text, message text) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$

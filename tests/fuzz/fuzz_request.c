@@ -99,7 +99,7 @@ static enum status sentence(struct request *rq, struct fault *f)
         .account_id = 1, .organization_id = 1, .key_id = 1, .scopes = SCOPE_ADMIN
     };
     const struct asker asker = { .base_url = rq->base_url };
-    const struct shape shape = { rq->dialect->name, rq->route->shape };
+    const struct shape shape = { rq->dialect->name, rq->route->shape, rq->route->beside };
     struct sentence s = { 0 }, reading = { 0 };
     enum status st;
 

@@ -54,7 +54,7 @@ CREATE FUNCTION t.page(list text, total text, shape text, sort text, direction t
                    ORDER BY %6$s %5$s, p.id %5$s',
                   $2, $1, replace($4, '@', 'r'), $3, $5, replace($4, '@', 'p'),
                   CASE WHEN $6 THEN 'WHERE (r.created_at, r.id) < ($4::timestamptz, $5::bigint)' ELSE '' END) $$;
-SELECT t.actor('alice')::text AS actor, t.asker('alice', false)::text AS asker, (now() - interval '30000 seconds')::text AS deep \gset
+SELECT t.actor('alice')::text AS actor, t.asker('alice')::text AS asker, (now() - interval '30000 seconds')::text AS deep \gset
 GRANT SELECT ON ALL TABLES IN SCHEMA t TO fovea_api;
 SET LOCAL ROLE fovea_api;
 SET LOCAL plan_cache_mode = force_generic_plan;

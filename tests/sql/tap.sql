@@ -35,8 +35,8 @@ END $$;
 
 CREATE FUNCTION t.actor(handle text) RETURNS domain.actor LANGUAGE sql AS $$ SELECT x.* FROM domain.actor_of($1) AS x $$;
 
-CREATE FUNCTION t.asker(handle text, detail boolean DEFAULT true) RETURNS domain.asker LANGUAGE sql AS $$
-    SELECT (x.account_id, x.organization_id, 'https://fovea.example/ultralytics', $2)::domain.asker
+CREATE FUNCTION t.asker(handle text) RETURNS domain.asker LANGUAGE sql AS $$
+    SELECT (x.account_id, x.organization_id, 'https://fovea.example/ultralytics')::domain.asker
       FROM domain.actor_of($1) AS x $$;
 
 -- Keys of an object in their order.

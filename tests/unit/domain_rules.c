@@ -81,8 +81,8 @@ TEST(a_list_without_filters_asks_for_the_kept_total)
 {
     struct arena *a = arena_create(1 << 20);
     const struct actor who = { 1, 2, 3, 4, false };
-    const struct asker asker = { "https://h", false };
-    const struct shape shape = { "ultralytics", "project" };
+    const struct asker asker = { "https://h" };
+    const struct shape shape = { "ultralytics", "project", NULL };
     const struct page page = { .limit = 20 };
     struct project_list c = { 0 };
     struct sentence s;
@@ -105,8 +105,8 @@ TEST(input_never_becomes_part_of_a_sentence)
 {
     struct arena *a = arena_create(1 << 20);
     const struct actor who = { 1, 2, 3, 4, false };
-    const struct asker asker = { "https://h", true };
-    const struct shape shape = { "automl", "project_brief" };
+    const struct asker asker = { "https://h" };
+    const struct shape shape = { "automl", "project_brief", NULL };
     struct project_create c = named("'; DROP TABLE data.project; --");
     struct sentence w, r;
     struct fault f = FAULT_INIT;
@@ -122,8 +122,8 @@ TEST(a_reference_is_looked_up_by_its_own_spelling)
 {
     struct arena *a = arena_create(1 << 20);
     const struct actor who = { 1, 2, 3, 4, false };
-    const struct asker asker = { "https://h", true };
-    const struct shape shape = { "automl", "project" };
+    const struct asker asker = { "https://h" };
+    const struct shape shape = { "automl", "project", NULL };
     struct project_ref c = { .project = { .kind = REF_UUID, .uuid = "u" } };
     struct sentence s;
     struct fault f = FAULT_INIT;
