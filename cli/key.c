@@ -146,7 +146,7 @@ const struct command key_commands[] = {
         .options = { { "user", "HANDLE", "whose key", true },
                      { "name", "NAME", "what it is for", true },
                      { "scopes", "A,B", SCOPES " (default: all but admin)", false },
-                     { "prefix", "PREFIX", "how the key begins (default: the setting key_prefix)", false } },
+                     { "prefix", "PREFIX", "how the key begins: ul_, cpx_live. (default: key_prefix)", false } },
         .run = run_create,
     },
     {

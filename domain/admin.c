@@ -25,13 +25,13 @@ enum { KEY_RANDOM_BYTES = 20, PAGE_ROWS = 1000 };
 
 enum status key_mint(const char *prefix, struct new_key *ret, struct fault *f)
 {
-    static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    static const char legal[] = "abcdefghijklmnopqrstuvwxyz_.";
     uint8_t random[KEY_RANDOM_BYTES];
     const size_t n = strlen(prefix);
     char digits[2 * KEY_RANDOM_BYTES + 1];
 
     if (n > KEY_PREFIX_MOST || strspn(prefix, legal) != n)
-        return fault_set(f, ST_INVALID, "prefix", "must be at most %d letters, digits, '_' or '-'",
+        return fault_set(f, ST_INVALID, "prefix", "must be at most %d of a-z, '_' and '.'",
                          KEY_PREFIX_MOST);
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) /* so short a read is never cut */
         return fault_set(f, ST_UNAVAILABLE, NULL, "no random bytes");

@@ -16,13 +16,14 @@
  * the SHA-256 of the 40 digits alone, so that a key works with any prefix or none, and the first 11
  * characters, to be shown.
  */
-enum { KEY_PREFIX_MOST = 8, KEY_HASH_BYTES = 32 };
+enum { KEY_PREFIX_MOST = 9, KEY_HASH_BYTES = 32 };
 struct new_key {
     char text[KEY_PREFIX_MOST + 40 + 1];
     char display[12];
     uint8_t hash[KEY_HASH_BYTES];
 };
-/* prefix: up to KEY_PREFIX_MOST letters, digits, '_' or '-'. ST_INVALID otherwise. */
+/* prefix: up to KEY_PREFIX_MOST of a-z, '_' and '.', which is what a presented key may begin with:
+ * "ul_", "cpx_", "cpx_live.". ST_INVALID otherwise. */
 enum status key_mint(const char *prefix, struct new_key *ret, struct fault *f) MUST_USE;
 
 /* Called between steps of long work; false: stop now. The work so far is kept and ST_OK is returned. */

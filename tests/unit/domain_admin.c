@@ -6,7 +6,7 @@
 
 TEST(a_key_is_its_prefix_and_forty_hex_digits)
 {
-    static const char *const prefixes[] = { "", "ul_", "cpx_", "a-B_9xyz" };
+    static const char *const prefixes[] = { "", "ul_", "cpx_", "cpx_live.", "ninechars" };
 
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         const size_t n = strlen(prefixes[i]);
@@ -45,9 +45,10 @@ TEST(keys_differ)
     }
 }
 
-TEST(prefixes_that_no_header_could_carry_are_refused)
+TEST(prefixes_that_no_request_could_present_are_refused)
 {
-    static const char *const prefixes[] = { "ninechars", "a b", "a\n", "a:", "\xC3\xA9", "\"" };
+    static const char *const prefixes[] = { "tencharact", "a b", "a\n", "a:",  "\xC3\xA9",
+                                            "\"",         "Ul_", "ul-", "ul2_" };
 
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         struct fault f = FAULT_INIT;
