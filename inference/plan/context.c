@@ -78,7 +78,7 @@ static bool bind_all(struct context *c)
     size_t at = 0;
 
     for (int i = 0; i < p->nsteps; i++) {
-        if (!p->steps[i].kernel)
+        if (!p->steps[i].kernel) /* our own convolutions too: they take their pointers from the values */
             at = bind_native(c, &p->steps[i], &c->steps[i], at);
         else if (!bind_kernel(c, &p->steps[i], &c->steps[i]))
             return false;
@@ -136,13 +136,27 @@ struct value context_output(const struct context *c, int i)
     return slot_value(c, c->plan->outputs[i]);
 }
 
+/* Image by image. */
+static void run_conv(struct context *c, const struct call *call, const struct conv_kernel *k)
+{
+    const struct value *x = call->in[0], *residual = call_in(call, 1), *y = call->out[0];
+    const size_t in = value_span(x, 1, x->rank), out = value_span(y, 1, y->rank);
+
+    for (size_t n = 0; n < (size_t)x->dims[0]; n++)
+        conv_kernel_run(k, value_f32(x) + n * in, residual ? value_f32(residual) + n * out : NULL,
+                        value_f32(y) + n * out, c->scratch, c->plan->threads);
+}
+
 static enum status run_step(struct context *c, int i, struct fault *f)
 {
     const struct step *s = &c->plan->steps[i];
 
     if (s->kernel)
         return kernel_execute(s->kernel, c->steps[i].binding, c->stream, f);
-    s->run(&c->steps[i].call);
+    if (s->conv)
+        run_conv(c, &c->steps[i].call, s->conv);
+    else
+        s->run(&c->steps[i].call);
     return ST_OK;
 }
 

@@ -144,15 +144,16 @@ static void add_step(struct lowering *l, struct step s, const int slots[])
     struct step *steps = NULL;
 
     for (size_t i = (size_t)s.nin; i < n; i++)
-        if (slots[i] == GRAPH_NONE && s.kernel)
+        if (slots[i] == GRAPH_NONE && (s.kernel || s.conv))
             fail(l);
-    if (s.kernel && ++p->nkernels > LIMIT_MODEL_KERNELS && l->st == ST_OK)
+    if ((s.kernel || s.conv) && ++p->nkernels > LIMIT_MODEL_KERNELS && l->st == ST_OK)
         l->st = fault_set(l->fault, ST_TOO_LARGE, "model", "the model needs more than %d kernels",
                           LIMIT_MODEL_KERNELS);
     if (l->st == ST_OK && (s.slots = arena_array(l->graph->arena, n + 1, sizeof *s.slots)))
         steps = grow(l, p->steps, p->nsteps, &p->steps_cap, sizeof *steps);
     if (!steps) {
         kernel_free(s.kernel);
+        conv_kernel_free(s.conv);
         fail(l);
         return;
     }
@@ -164,6 +165,13 @@ static void add_step(struct lowering *l, struct step s, const int slots[])
 void lower_kernel(struct lowering *l, const struct node *n, struct kernel *k, const int slots[])
 {
     const struct step s = { .kernel = k, .node = n, .nin = kernel_arguments(k) - 1, .nout = 1 };
+
+    add_step(l, s, slots);
+}
+
+void lower_own_conv(struct lowering *l, const struct node *n, struct conv_kernel *k, const int slots[])
+{
+    const struct step s = { .conv = k, .node = n, .nin = n->fused.residual ? 2 : 1, .nout = 1 };
 
     add_step(l, s, slots);
 }

@@ -16,6 +16,7 @@ struct lowering {
     struct plan *plan;
     int *plain, *blocked; /* slot of each tensor in that form, or GRAPH_NONE */
     int block;
+    bool exact; /* direct convolutions only */
     enum status st;
     struct fault *fault;
 };
@@ -45,6 +46,8 @@ struct layout lower_layout(const struct lowering *l, int tensor, bool blocked);
 
 /* Adds a step. kernel is taken over; slots are copied. */
 void lower_kernel(struct lowering *l, const struct node *n, struct kernel *k, const int slots[]);
+/* Our own convolution, taken over: x, [residual], y. */
+void lower_own_conv(struct lowering *l, const struct node *n, struct conv_kernel *k, const int slots[]);
 void lower_native(struct lowering *l, const struct node *n, void (*run)(const struct call *c), int nin,
                   int nout, const int slots[]);
 /* The reference on row-major values. */

@@ -119,20 +119,39 @@ static struct kernel *best_conv(struct lowering *l, const struct node *n, const 
     return slow;
 }
 
+/* Our own kernels, for one group of channels in blocks; a first layer of few channels is oneDNN's. */
+static struct conv_kernel *own_conv(const struct lowering *l, const struct node *n, const struct conv *c)
+{
+    const struct conv_shape s = { .ci = c->ci, .co = c->co, .w = c->w, .fused = n->fused };
+    const enum conv_method m =
+        !l->exact && conv_kernel_suits(&s, CONV_WINOGRAD) ? CONV_WINOGRAD : CONV_DIRECT;
+
+    if (c->groups != 1 || l->block != 16 || !lower_can_block(l, n->inputs[0]) ||
+        !lower_can_block(l, n->outputs[0]) || (c->ci < 16 && !lower_is_blocked(l, n->inputs[0])) ||
+        !conv_kernel_suits(&s, m))
+        return NULL;
+    return conv_kernel_create(&s, m, value_f32(c->weights), c->bias ? value_f32(c->bias) : NULL);
+}
+
 void lower_conv(struct lowering *l, const struct node *n)
 {
     const struct value *in[4];
     struct value *out[1];
     const struct call call = lower_call(l, n, in, out);
     struct candidate chosen = { false, false };
+    struct conv_kernel *own = NULL;
     struct kernel *k = NULL;
     struct conv c;
     int slots[3], at = 0;
 
     if (conv_read(&call, &c, NULL) == ST_OK && c.weights->data && (!c.bias || c.bias->data) &&
-        value_elements(c.x) > 0)
-        k = best_conv(l, n, &c, &chosen);
-    if (!k) {
+        value_elements(c.x) > 0) {
+        if ((own = own_conv(l, n, &c)))
+            chosen = (struct candidate){ true, true };
+        else
+            k = best_conv(l, n, &c, &chosen);
+    }
+    if (!own && !k) {
         lower_reference(l, n);
         return;
     }
@@ -141,7 +160,10 @@ void lower_conv(struct lowering *l, const struct node *n)
         slots[at++] = chosen.y_blocked ? lower_blocked(l, n->inputs[3]) : lower_plain(l, n->inputs[3]);
     slots[at] =
         chosen.y_blocked ? lower_blocked_output(l, n->outputs[0]) : lower_plain_output(l, n->outputs[0]);
-    lower_kernel(l, n, k, slots);
+    if (own)
+        lower_own_conv(l, n, own, slots);
+    else
+        lower_kernel(l, n, k, slots);
 }
 
 static bool pool_kind_of(const struct node *n, const struct window *w, enum pool_kind *ret)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "inference/kernels/cpu.h"
 #include "inference/plan/onednn.h"
 
 enum { ARGUMENTS_MAX = 4 };
@@ -66,9 +67,7 @@ void kernel_engine_free(struct kernel_engine *e)
 
 int kernel_block(void)
 {
-    const unsigned avx512 = 0x28; /* the bits by which AVX-512 exceeds AVX2 in dnnl_cpu_isa_t */
-
-    return (unsigned)dnnl_get_effective_cpu_isa() & avx512 ? 16 : 8;
+    return cpu_isa() >= CPU_AVX512 ? 16 : 8;
 }
 
 void kernel_free(struct kernel *k)

@@ -9,11 +9,18 @@ void plan_free(struct plan *p)
 {
     if (!p)
         return;
-    for (int i = 0; i < p->nsteps; i++)
+    for (int i = 0; i < p->nsteps; i++) {
         kernel_free(p->steps[i].kernel);
+        conv_kernel_free(p->steps[i].conv);
+    }
     kernel_engine_free(p->engine);
     graph_free(p->graph);
     free(p);
+}
+
+const char *step_name(const struct step *s)
+{
+    return s->kernel ? kernel_name(s->kernel) : s->conv ? conv_kernel_name(s->conv) : "native";
 }
 
 int plan_root(const struct plan *p, int slot, size_t *ret_offset)
@@ -53,9 +60,14 @@ static enum status lower_nodes(struct lowering *l)
 static enum status sum_kernels(struct plan *p, struct fault *f)
 {
     for (int i = 0; i < p->nsteps; i++) {
-        const size_t scratch = p->steps[i].kernel ? kernel_scratch_bytes(p->steps[i].kernel) : 0;
+        const struct step *s = &p->steps[i];
+        const size_t scratch = s->kernel ? kernel_scratch_bytes(s->kernel)
+                               : s->conv ? conv_kernel_scratch_bytes(s->conv, p->threads)
+                                         : 0;
         p->scratch_bytes = scratch > p->scratch_bytes ? scratch : p->scratch_bytes;
-        p->weight_bytes += p->steps[i].kernel ? kernel_weight_bytes(p->steps[i].kernel) : 0;
+        p->weight_bytes += s->kernel ? kernel_weight_bytes(s->kernel)
+                           : s->conv ? conv_kernel_weight_bytes(s->conv)
+                                     : 0;
     }
     if (p->memory_bytes + p->scratch_bytes + p->weight_bytes > p->graph->memory_limit)
         return fault_set(f, ST_TOO_LARGE, "model",
@@ -73,9 +85,10 @@ static enum status check_precision(enum precision p, struct fault *f)
 enum status plan_create(struct graph *g, const struct compile_options *o, struct plan **ret,
                         struct fault *f)
 {
-    const int threads = o && o->threads > 1 ? o->threads : 1;
     struct plan *p = calloc(1, sizeof *p);
-    struct lowering l = { .graph = g, .plan = p, .block = kernel_block(), .fault = f };
+    struct lowering l = {
+        .graph = g, .plan = p, .block = kernel_block(), .exact = o && o->exact, .fault = f
+    };
     enum status st;
 
     if (!p) {
@@ -83,6 +96,7 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     }
     p->graph = g;
+    p->threads = o && o->threads > 1 ? o->threads : 1;
     l.plain = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.plain);
     l.blocked = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.blocked);
     p->inputs = arena_array(g->arena, (size_t)g->ninputs + 1, sizeof *p->inputs);
@@ -94,7 +108,7 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
     for (int i = 0; i < g->ntensors; i++)
         l.plain[i] = l.blocked[i] = GRAPH_NONE;
     if ((o && (st = check_precision(o->precision, f)) != ST_OK) ||
-        (st = kernel_engine_create(threads, &p->engine, f)) != ST_OK ||
+        (st = kernel_engine_create(p->threads, &p->engine, f)) != ST_OK ||
         (st = lower_nodes(&l)) != ST_OK || (st = plan_place(p, f)) != ST_OK)
         goto out;
     st = sum_kernels(p, f);

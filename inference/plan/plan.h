@@ -10,6 +10,7 @@
 #ifndef INFERENCE_PLAN_PLAN_H
 #define INFERENCE_PLAN_PLAN_H
 
+#include "inference/kernels/conv.h"
 #include "inference/ops/op.h"
 #include "inference/plan/onednn.h"
 
@@ -38,7 +39,9 @@ struct slot {
 };
 
 struct step {
-    struct kernel *kernel;             /* oneDNN, owned; or NULL: */
+    /* One of: */
+    struct kernel *kernel;             /* oneDNN, owned */
+    struct conv_kernel *conv;          /* our own convolution, owned: x, [residual], y in blocks of 16 */
     void (*run)(const struct call *c); /* native code over dense values */
     const struct node *node;           /* where it comes from */
     int nin, nout;
@@ -51,6 +54,7 @@ struct plan {
     struct slot *slots;
     struct step *steps;
     int nslots, nsteps, slots_cap, steps_cap, nkernels;
+    int threads;
     int *inputs, *outputs; /* slots, row-major */
     size_t memory_bytes;   /* of a context, without scratch */
     size_t scratch_bytes;
@@ -65,6 +69,9 @@ struct plan {
 enum status plan_create(struct graph *g, const struct compile_options *o, struct plan **ret,
                         struct fault *f) MUST_USE;
 void plan_free(struct plan *p); /* accepts NULL */
+
+/* What runs a step, for reports: the name of oneDNN's or our implementation, or "native". */
+const char *step_name(const struct step *s);
 
 /* Root of a view, and the byte offset into it. */
 int plan_root(const struct plan *p, int slot, size_t *ret_offset);

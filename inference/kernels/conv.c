@@ -1,0 +1,152 @@
+/* What the methods of convolution share. See conv.h. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "inference/kernels/conv_kernel.h"
+#include "inference/kernels/cpu.h"
+#include "inference/kernels/simd.h"
+#include "inference/kernels/team.h"
+
+static const struct method {
+    const char *name;
+    bool (*suits)(const struct conv_shape *s);
+    bool (*pack)(struct conv_kernel *k, const float *weights);
+    size_t (*scratch_bytes)(const struct conv_kernel *k);
+    void (*work)(const void *job, int i, int n);
+} methods[] = {
+    [CONV_DIRECT] = { "direct:avx512", direct_suits, direct_pack, direct_scratch_bytes, direct_work },
+    [CONV_WINOGRAD] = { "winograd:avx512", winograd_suits, winograd_pack, winograd_scratch_bytes,
+                        winograd_work },
+};
+
+bool conv_kernel_suits(const struct conv_shape *s, enum conv_method m)
+{
+    return cpu_isa() >= CPU_AVX512 && s->w.kernel[0] * s->w.kernel[1] <= CONV_TAPS &&
+           methods[m].suits(s);
+}
+
+float *conv_zeros(size_t floats)
+{
+    const size_t bytes = (floats * sizeof(float) + 63) / 64 * 64 + 64;
+    float *p = aligned_alloc(64, bytes);
+
+    if (p)
+        memset(p, 0, bytes);
+    return p;
+}
+
+struct conv_kernel *conv_kernel_create(const struct conv_shape *s, enum conv_method m,
+                                       const float *weights, const float *bias)
+{
+    struct conv_kernel *k = calloc(1, sizeof *k);
+
+    if (!k)
+        return NULL;
+    k->shape = *s;
+    k->method = m;
+    k->in_blocks = (int)((s->ci + 15) / 16);
+    k->out_blocks = (int)((s->co + 15) / 16);
+    if (!(k->bias = conv_zeros((size_t)k->out_blocks * 16)) || !methods[m].pack(k, weights)) {
+        conv_kernel_free(k);
+        return NULL;
+    }
+    if (bias)
+        memcpy(k->bias, bias, (size_t)s->co * sizeof *bias);
+    return k;
+}
+
+void conv_kernel_free(struct conv_kernel *k)
+{
+    if (!k)
+        return;
+    free(k->weights);
+    free(k->bias);
+    free(k);
+}
+
+const char *conv_kernel_name(const struct conv_kernel *k)
+{
+    return methods[k->method].name;
+}
+
+size_t conv_kernel_weight_bytes(const struct conv_kernel *k)
+{
+    return k->weight_bytes;
+}
+
+size_t conv_kernel_scratch_bytes(const struct conv_kernel *k, int threads)
+{
+    return (size_t)threads * ((methods[k->method].scratch_bytes(k) + 4095) / 4096 * 4096);
+}
+
+void conv_kernel_run(const struct conv_kernel *k, const float *x, const float *residual, float *y,
+                     void *scratch, int threads)
+{
+    const struct conv_job j = { k, x, residual, y, scratch, conv_kernel_scratch_bytes(k, 1) };
+
+    team_run(threads, methods[k->method].work, &j);
+}
+
+INLINE_AVX512 __m512 activate(enum activation act, __m512 x, __m512 alpha, __m512 beta)
+{
+    const __m512 zero = _mm512_setzero_ps();
+
+    switch (act) {
+    case ACT_RELU:
+        return _mm512_mask_mul_ps(x, _mm512_cmp_ps_mask(x, zero, _CMP_LT_OQ), x, alpha);
+    case ACT_SILU:
+        return silu_512(x);
+    case ACT_CLIP:
+        return _mm512_min_ps(_mm512_max_ps(x, alpha), beta);
+    case ACT_HARDSWISH: /* x * clip(x / 6 + 1/2, 0, 1) */
+        return _mm512_mul_ps(x, _mm512_min_ps(_mm512_max_ps(_mm512_fmadd_ps(x, _mm512_set1_ps(1.0f / 6),
+                                                                            _mm512_set1_ps(0.5f)),
+                                                            zero),
+                                              _mm512_set1_ps(1)));
+    case ACT_SIGMOID:
+        return sigmoid_512(x);
+    case ACT_NONE:
+        break;
+    }
+    return x;
+}
+
+INLINE_AVX512 void finish(const struct fusion *f, const enum activation act, const float *x,
+                          const float *residual, float *y, size_t n)
+{
+    const __m512 alpha = _mm512_set1_ps(f->alpha), beta = _mm512_set1_ps(f->beta);
+
+    for (size_t i = 0; i < n * 16; i += 16) {
+        __m512 v = activate(act, _mm512_load_ps(x + i), alpha, beta);
+        if (residual)
+            v = _mm512_add_ps(v, _mm512_load_ps(residual + i));
+        _mm512_store_ps(y + i, v);
+    }
+}
+
+/* One loop for each activation, so that the choice is made outside. */
+TARGET_AVX512 void conv_finish(const struct fusion *f, const float *x, const float *residual, float *y,
+                               size_t n)
+{
+    switch (f->act) {
+    case ACT_NONE:
+        if (residual || x != y)
+            finish(f, ACT_NONE, x, residual, y, n);
+        break;
+    case ACT_RELU:
+        finish(f, ACT_RELU, x, residual, y, n);
+        break;
+    case ACT_SILU:
+        finish(f, ACT_SILU, x, residual, y, n);
+        break;
+    case ACT_SIGMOID:
+        finish(f, ACT_SIGMOID, x, residual, y, n);
+        break;
+    case ACT_CLIP:
+        finish(f, ACT_CLIP, x, residual, y, n);
+        break;
+    case ACT_HARDSWISH:
+        finish(f, ACT_HARDSWISH, x, residual, y, n);
+        break;
+    }
+}

@@ -1,0 +1,45 @@
+/*
+ * Convolution with AVX-512 on tensors in blocks of 16 channels, by two methods: direct, and Winograd's
+ * F(4x4, 3x3), which needs a quarter of the multiplications and rounds a little differently (1e-5 of the
+ * largest value). Activation and residual are applied while a row is in the cache.
+ *
+ * A conv_kernel holds packed weights; it is immutable and shared by threads. Channels that fill the last
+ * block have weights 0; what they hold is finite and read by nobody.
+ */
+#ifndef INFERENCE_KERNELS_CONV_H
+#define INFERENCE_KERNELS_CONV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "inference/graph/graph.h"
+#include "inference/ops/window.h"
+
+enum conv_method { CONV_DIRECT, CONV_WINOGRAD };
+
+struct conv_shape {
+    int64_t ci, co; /* real channels */
+    struct window w;
+    struct fusion fused;
+};
+
+/* This CPU and this kind of convolution (one group, activations that we have). */
+bool conv_kernel_suits(const struct conv_shape *s, enum conv_method m);
+
+struct conv_kernel;
+/* weights [co, ci, kH, kW], bias [co] or NULL: copied. NULL: out of memory. */
+struct conv_kernel *conv_kernel_create(const struct conv_shape *s, enum conv_method m,
+                                       const float *weights, const float *bias);
+void conv_kernel_free(struct conv_kernel *k); /* accepts NULL */
+const char *conv_kernel_name(const struct conv_kernel *k);
+size_t conv_kernel_weight_bytes(const struct conv_kernel *k);
+/* Of one run by so many threads. */
+size_t conv_kernel_scratch_bytes(const struct conv_kernel *k, int threads);
+
+/*
+ * One image: x [ci / 16, H, W, 16], residual and y [co / 16, out H, out W, 16], all 64-byte aligned;
+ * residual NULL unless fused. y may be the residual's memory.
+ */
+void conv_kernel_run(const struct conv_kernel *k, const float *x, const float *residual, float *y,
+                     void *scratch, int threads);
+
+#endif

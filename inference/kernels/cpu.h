@@ -1,0 +1,19 @@
+/*
+ * Which instructions our own kernels may use: asked of the CPU once. FOVEA_MAX_ISA (avx2, avx512,
+ * avx512_fp16) lowers it, for oneDNN too, so that every path can be tested on one machine.
+ */
+#ifndef INFERENCE_KERNELS_CPU_H
+#define INFERENCE_KERNELS_CPU_H
+
+enum cpu_isa {
+    CPU_PLAIN,
+    CPU_AVX2,
+    CPU_AVX512,      /* F, BW, DQ, VL */
+    CPU_AVX512_FP16, /* and arithmetic on 16-bit floats */
+};
+
+/* The best level allowed. Thread-safe. */
+enum cpu_isa cpu_isa(void);
+const char *cpu_isa_name(enum cpu_isa isa);
+
+#endif

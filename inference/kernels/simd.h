@@ -1,0 +1,48 @@
+/*
+ * What the vector kernels share. Functions carry their instruction set as an attribute; cpu_isa decides
+ * at run time which are called.
+ */
+#ifndef INFERENCE_KERNELS_SIMD_H
+#define INFERENCE_KERNELS_SIMD_H
+
+#include <immintrin.h>
+
+#define TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+#define INLINE_AVX512 static inline __attribute__((always_inline)) TARGET_AVX512
+
+/* Arrays of registers exist only when the loops over them are unrolled. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+/*
+ * 1 / (1 + exp(-x)), within 3e-7. exp as 2^n times a polynomial of degree 5 on [-1/2, 1/2]; the
+ * reciprocal by one Newton step. Far out the exponent stops at 2^126, so that nothing overflows.
+ */
+INLINE_AVX512 __m512 sigmoid_512(__m512 x)
+{
+    const __m512 t = _mm512_max_ps(_mm512_mul_ps(x, _mm512_set1_ps(-1.44269504f)), _mm512_set1_ps(-126));
+    const __m512 e = _mm512_min_ps(t, _mm512_set1_ps(126));
+    const __m512 n = _mm512_roundscale_ps(e, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m512 r = _mm512_sub_ps(e, n);
+    __m512 p = _mm512_set1_ps(1.3333558e-3f), d, q;
+
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.6181291e-3f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.5504109e-2f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.4022651e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.9314718e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
+    d = _mm512_add_ps(_mm512_scalef_ps(p, n), _mm512_set1_ps(1));
+    q = _mm512_rcp14_ps(d);
+    return _mm512_mul_ps(q, _mm512_fnmadd_ps(d, q, _mm512_set1_ps(2)));
+}
+
+/* NaN stays NaN here; sigmoid_512 makes a number of it. */
+INLINE_AVX512 __m512 silu_512(__m512 x)
+{
+    return _mm512_mul_ps(x, sigmoid_512(x));
+}
+
+#endif

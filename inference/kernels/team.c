@@ -1,0 +1,28 @@
+/* See team.h. */
+#include "inference/kernels/team.h"
+
+void GOMP_parallel(void (*f)(void *), void *data, unsigned threads, unsigned flags);
+int omp_get_thread_num(void);
+int omp_get_num_threads(void);
+
+struct job {
+    void (*work)(const void *context, int i, int n);
+    const void *context;
+};
+
+static void take_part(void *data)
+{
+    const struct job *j = data;
+
+    j->work(j->context, omp_get_thread_num(), omp_get_num_threads());
+}
+
+void team_run(int threads, void (*work)(const void *context, int i, int n), const void *context)
+{
+    struct job j = { work, context };
+
+    if (threads <= 1)
+        work(context, 0, 1);
+    else
+        GOMP_parallel(take_part, &j, (unsigned)threads, 0);
+}

@@ -1,0 +1,12 @@
+/*
+ * Work shared by the threads of oneDNN's own pool (libgomp), so that one run has one team. GOMP_parallel
+ * is what `#pragma omp parallel` compiles to; called by name, no compiler needs its OpenMP switch, and
+ * clang does not bring a second runtime.
+ */
+#ifndef INFERENCE_KERNELS_TEAM_H
+#define INFERENCE_KERNELS_TEAM_H
+
+/* Calls work(context, i, n) for i = 0..n-1, n at most `threads`, and returns when all are done. */
+void team_run(int threads, void (*work)(const void *context, int i, int n), const void *context);
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * See tile.h. One function is compiled for each shape of the matrix, so that its accumulators have
+ * names: at most 28 of the 32 registers, the rest hold weights and a broadcast input.
+ */
+#include "inference/kernels/simd.h"
+#include "inference/kernels/tile.h"
+
+static const int most_pixels[TILE_GROUPS + 1] = { 0, 14, 12, 8, 6, 5 };
+
+INLINE_AVX512 void run(const struct tile *t, const int groups, const int pixels)
+{
+    __m512 sum[28];
+    const float *w = t->w;
+
+    UNROLL
+    for (int i = 0; i < groups * pixels; i++)
+        sum[i] = t->bias ? _mm512_loadu_ps(t->bias + 16 * (i / pixels)) : _mm512_setzero_ps();
+    for (int c = 0; c < t->blocks; c++)
+        for (int tap = 0; tap < t->ntaps; tap++) {
+            const float *x = t->x + (size_t)c * t->x_plane + t->taps[tap];
+            for (int k = 0; k < 16; k++, w += 16 * groups) {
+                __m512 weights[TILE_GROUPS];
+                UNROLL
+                for (int o = 0; o < groups; o++)
+                    weights[o] = _mm512_load_ps(w + 16 * o);
+                UNROLL
+                for (int p = 0; p < pixels; p++) {
+                    const __m512 in = _mm512_set1_ps(x[p * 16 + k]);
+                    UNROLL
+                    for (int o = 0; o < groups; o++)
+                        sum[o * pixels + p] = _mm512_fmadd_ps(in, weights[o], sum[o * pixels + p]);
+                }
+            }
+        }
+    UNROLL
+    for (int o = 0; o < groups; o++)
+        UNROLL
+    for (int p = 0; p < pixels; p++)
+        _mm512_store_ps(t->y + (size_t)o * t->y_plane + 16 * p, sum[o * pixels + p]);
+}
+
+#define SHAPE(groups, pixels)                                                                           \
+    static TARGET_AVX512 void run_##groups##_##pixels(const struct tile *t)                             \
+    {                                                                                                   \
+        run(t, groups, pixels);                                                                         \
+    }
+#define SHAPES_5(groups)                                                                                \
+    SHAPE(groups, 1) SHAPE(groups, 2) SHAPE(groups, 3) SHAPE(groups, 4) SHAPE(groups, 5)
+#define SHAPES_8(groups) SHAPES_5(groups) SHAPE(groups, 6) SHAPE(groups, 7) SHAPE(groups, 8)
+#define SHAPES_12(groups)                                                                               \
+    SHAPES_8(groups) SHAPE(groups, 9) SHAPE(groups, 10) SHAPE(groups, 11) SHAPE(groups, 12)
+
+/* clang-format off */
+SHAPES_12(1) SHAPE(1, 13) SHAPE(1, 14)
+SHAPES_12(2)
+SHAPES_8(3)
+SHAPES_5(4) SHAPE(4, 6)
+SHAPES_5(5)
+
+#define ROW_5(g) NULL, run_##g##_1, run_##g##_2, run_##g##_3, run_##g##_4, run_##g##_5
+#define ROW_8(g) ROW_5(g), run_##g##_6, run_##g##_7, run_##g##_8
+#define ROW_12(g) ROW_8(g), run_##g##_9, run_##g##_10, run_##g##_11, run_##g##_12
+
+static void (*const shapes[TILE_GROUPS + 1][TILE_PIXELS + 1])(const struct tile *t) = {
+    { NULL },
+    { ROW_12(1), run_1_13, run_1_14 },
+    { ROW_12(2) },
+    { ROW_8(3) },
+    { ROW_5(4), run_4_6 },
+    { ROW_5(5) },
+};
+/* clang-format on */
+
+int tile_pixels(int groups)
+{
+    return most_pixels[groups];
+}
+
+/* Wide tiles need fewer loads; 6 are better halved than cut into 5 and 1. */
+int tile_groups(int left)
+{
+    if (left <= TILE_GROUPS)
+        return left;
+    return left == 6 || left == 9 ? 3 : left % 5 == 0 ? 5 : 4;
+}
+
+void tile_run(const struct tile *t, int groups, int pixels)
+{
+    shapes[groups][pixels](t);
+}
+
+void tile_row(const struct tile *t, int groups, int pixels)
+{
+    const int most = most_pixels[groups], n = (pixels + most - 1) / most;
+    struct tile part = *t;
+
+    for (int i = 0, at = 0; i < n; i++) {
+        const int end = (int)((long)pixels * (i + 1) / n);
+        part.x = t->x + (ptrdiff_t)at * 16;
+        part.y = t->y + (ptrdiff_t)at * 16;
+        shapes[groups][end - at](&part);
+        at = end;
+    }
+}

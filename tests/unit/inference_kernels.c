@@ -1,0 +1,201 @@
+/* Our own kernels against plain loops: random shapes with channels and edges that do not fill their
+ * blocks. */
+#include "tests/unit/test.h"
+
+#include "inference/kernels/conv.h"
+#include "inference/kernels/cpu.h"
+#include "inference/ops/conv.h"
+
+struct random {
+    uint64_t state;
+};
+
+static int pick(struct random *r, int low, int high)
+{
+    r->state = r->state * 6364136223846793005u + 1442695040888963407u;
+    return low + (int)((r->state >> 33) % (uint64_t)(high - low + 1));
+}
+
+static float pick_float(struct random *r)
+{
+    return (float)pick(r, -10000, 10000) / 10000;
+}
+
+static float *random_floats(struct random *r, size_t n)
+{
+    float *x = malloc((n + 1) * sizeof *x);
+
+    for (size_t i = 0; i < n; i++)
+        x[i] = pick_float(r);
+    return x;
+}
+
+/* [c][plane] to [blocks][plane][16] and back; channels beyond the real ones become 0. */
+static float *to_blocks(const float *x, size_t c, size_t plane)
+{
+    const size_t floats = (c + 15) / 16 * 16 * plane;
+    float *y = aligned_alloc(64, floats * sizeof *y + 64);
+
+    memset(y, 0, floats * sizeof *y);
+    for (size_t i = 0; i < c * plane; i++)
+        y[(i / plane / 16 * plane + i % plane) * 16 + i / plane % 16] = x[i];
+    return y;
+}
+
+static float from_blocks(const float *y, size_t c, size_t plane, size_t at)
+{
+    return y[(c / 16 * plane + at) * 16 + c % 16];
+}
+
+static double sum_at(const struct conv_shape *s, const float *x, const float *w, int64_t o, int64_t oy,
+                     int64_t ox)
+{
+    const struct window *n = &s->w;
+    double sum = 0;
+
+    for (int64_t c = 0; c < s->ci; c++)
+        for (int64_t ky = 0; ky < n->kernel[0]; ky++)
+            for (int64_t kx = 0; kx < n->kernel[1]; kx++) {
+                const int64_t y = oy * n->stride[0] + ky * n->dilation[0] - n->before[0];
+                const int64_t z = ox * n->stride[1] + kx * n->dilation[1] - n->before[1];
+                if (y >= 0 && y < n->in[0] && z >= 0 && z < n->in[1])
+                    sum += (double)x[(c * n->in[0] + y) * n->in[1] + z] *
+                           (double)w[((o * s->ci + c) * n->kernel[0] + ky) * n->kernel[1] + kx];
+            }
+    return sum;
+}
+
+static void compare(const struct conv_shape *s, const float *x, const float *w, const float *bias,
+                    const float *residual, const float *y, const char *what)
+{
+    const size_t plane = (size_t)(s->w.out[0] * s->w.out[1]);
+    double most = 0;
+
+    for (int64_t o = 0; o < s->co; o++)
+        for (int64_t i = 0; i < (int64_t)plane; i++) {
+            const float sum = (float)(sum_at(s, x, w, o, i / s->w.out[1], i % s->w.out[1]) +
+                                      (double)(bias ? bias[o] : 0));
+            const float want = activation_apply(&s->fused, sum) +
+                               (residual ? residual[(size_t)o * plane + (size_t)i] : 0);
+            const double d = fabs((double)want - (double)from_blocks(y, (size_t)o, plane, (size_t)i));
+            most = d > most || isnan(d) ? d : most;
+        }
+    if (!(most <= 1e-4))
+        TEST_FAIL_("%s: %lld to %lld channels, %lldx%lld, kernel %lldx%lld, stride %lld: off by %g",
+                   what, (long long)s->ci, (long long)s->co, (long long)s->w.in[0],
+                   (long long)s->w.in[1], (long long)s->w.kernel[0], (long long)s->w.kernel[1],
+                   (long long)s->w.stride[1], most);
+}
+
+static void check_conv(const struct conv_shape *s, enum conv_method m, int threads, struct random *r)
+{
+    const size_t in = (size_t)(s->w.in[0] * s->w.in[1]), out = (size_t)(s->w.out[0] * s->w.out[1]);
+    const size_t taps = (size_t)(s->w.kernel[0] * s->w.kernel[1]);
+    float *x = random_floats(r, (size_t)s->ci * in), *bias = random_floats(r, (size_t)s->co);
+    float *w = random_floats(r, (size_t)(s->co * s->ci) * taps),
+          *residual = random_floats(r, (size_t)s->co * out);
+    float *bx = to_blocks(x, (size_t)s->ci, in), *br = to_blocks(residual, (size_t)s->co, out),
+          *y = to_blocks(residual, (size_t)s->co, out);
+    const float *b = pick(r, 0, 3) ? bias : NULL;
+    struct conv_kernel *k;
+    void *scratch;
+
+    for (size_t i = 0; i < (size_t)(s->co * s->ci) * taps; i++)
+        w[i] /= (float)s->ci;
+    REQUIRE(conv_kernel_suits(s, m));
+    REQUIRE((k = conv_kernel_create(s, m, w, b)) != NULL);
+    scratch = aligned_alloc(64, conv_kernel_scratch_bytes(k, threads) + 64);
+    conv_kernel_run(k, bx, s->fused.residual ? br : NULL, y, scratch, threads);
+    compare(s, x, w, b, s->fused.residual ? residual : NULL, y, conv_kernel_name(k));
+    conv_kernel_free(k);
+    free(scratch);
+    free(x);
+    free(bias);
+    free(w);
+    free(residual);
+    free(bx);
+    free(br);
+    free(y);
+}
+
+static struct conv_shape random_shape(struct random *r, bool winograd)
+{
+    static const enum activation acts[] = { ACT_NONE,    ACT_RELU, ACT_SILU,
+                                            ACT_SIGMOID, ACT_CLIP, ACT_HARDSWISH };
+    struct conv_shape s = { .ci = pick(r, winograd ? 16 : 1, 70),
+                            .co = pick(r, winograd ? 16 : 1, 150) };
+    struct window *w = &s.w;
+
+    for (int i = 0; i < 2; i++) {
+        const int kernel = winograd ? 3 : pick(r, 0, 1) ? 1 : pick(r, 1, 5);
+        w->kernel[i] = kernel;
+        w->stride[i] = winograd ? 1 : pick(r, 1, 3);
+        w->dilation[i] = winograd ? 1 : pick(r, 1, 2);
+        w->before[i] = pick(r, 0, kernel / 2);
+        w->after[i] = pick(r, 0, kernel / 2);
+        w->in[i] = pick(r, 1, 24) + (kernel - 1) * w->dilation[i];
+        w->out[i] =
+            (w->in[i] + w->before[i] + w->after[i] - (kernel - 1) * w->dilation[i] - 1) / w->stride[i] +
+            1;
+    }
+    s.fused = (struct fusion){
+        .act = acts[pick(r, 0, 5)], .alpha = -0.25f, .beta = 0.5f, .residual = pick(r, 0, 1)
+    };
+    return s;
+}
+
+TEST(direct_convolutions_of_random_shapes_match_plain_loops)
+{
+    struct random r = { 17 };
+
+    if (cpu_isa() < CPU_AVX512)
+        SKIP("needs AVX-512");
+    for (int i = 0; i < 60; i++) {
+        const struct conv_shape s = random_shape(&r, false);
+        check_conv(&s, CONV_DIRECT, pick(&r, 1, 3), &r);
+    }
+}
+
+TEST(winograd_convolutions_of_random_shapes_match_plain_loops)
+{
+    struct random r = { 23 };
+
+    if (cpu_isa() < CPU_AVX512)
+        SKIP("needs AVX-512");
+    for (int i = 0; i < 40; i++) {
+        const struct conv_shape s = random_shape(&r, true);
+        check_conv(&s, CONV_WINOGRAD, pick(&r, 1, 3), &r);
+    }
+}
+
+TEST(silu_of_large_and_small_numbers_is_right)
+{
+    static const float inputs[16] = { 0,  -0.0f, 1e-30f, -1e-30f, 1,   -1,   5,     -5,
+                                      20, -20,   88,     -88,     120, -120, 1e30f, -1e4f };
+    const struct conv_shape s = { .ci = 1,
+                                  .co = 1,
+                                  .fused = { .act = ACT_SILU },
+                                  .w = { .in = { 1, 16 },
+                                         .out = { 1, 16 },
+                                         .kernel = { 1, 1 },
+                                         .stride = { 1, 1 },
+                                         .dilation = { 1, 1 },
+                                         .spatial = 2 } };
+    const float one = 1;
+    struct conv_kernel *k;
+    float *x, *y;
+
+    if (!conv_kernel_suits(&s, CONV_DIRECT))
+        SKIP("needs AVX-512");
+    x = to_blocks(inputs, 1, 16);
+    y = to_blocks(inputs, 1, 16);
+    REQUIRE((k = conv_kernel_create(&s, CONV_DIRECT, &one, NULL)) != NULL);
+    conv_kernel_run(k, x, NULL, y, NULL, 1);
+    for (size_t i = 0; i < 16; i++) {
+        const double v = (double)inputs[i], want = v / (1 + exp(-v));
+        CHECK(fabs((double)from_blocks(y, 0, 16, i) - want) <= 4e-7 * fabs(v));
+    }
+    conv_kernel_free(k);
+    free(x);
+    free(y);
+}
