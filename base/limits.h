@@ -19,6 +19,13 @@ enum {
     LIMIT_QUERY_PARAMS = 64,
     LIMIT_REQUEST_ARENA_BYTES = 64 << 20,
 
+    LIMIT_FASTCGI_PARAMS_BYTES = 256
+                                 << 10,    /* all of a request: nginx's header buffers, spelled as CGI */
+    LIMIT_FASTCGI_BODY_BYTES = 16 << 20,   /* by stdin; larger bodies come as files */
+    LIMIT_FASTCGI_VALUES_BYTES = 1 << 10,  /* of FCGI_GET_VALUES */
+    LIMIT_FASTCGI_REPLY_BYTES = 128 << 10, /* what one read can make us say about the protocol itself */
+    LIMIT_CONNECTIONS = 4096,              /* of one process */
+
     LIMIT_PAGE_ROWS = 500,
     LIMIT_PAGE_NUMBER = 1000000,
 
@@ -48,6 +55,15 @@ enum {
     LIMIT_ONNX_PARTS = 16, /* pieces that one message of the file is cut into */
     LIMIT_TENSOR_RANK = 8,
     LIMIT_DETECTIONS = 300,
+    LIMIT_HEAD_ROWS = 2000000,       /* anchors of one output */
+    LIMIT_CANDIDATES = 1000000,      /* above the threshold, before suppression */
+    LIMIT_SUPPRESSED = 30000,        /* the best of them, which suppression looks at */
+    LIMIT_ROTATED_CANDIDATES = 5000, /* the same where each pair is compared */
+    LIMIT_KEYPOINTS = 1024,          /* of one detection */
+    LIMIT_MASK_COEFFICIENTS = 1024,
+    LIMIT_POLYGON_POINTS = 20000, /* of one mask */
+    LIMIT_TEXT_REGIONS = 5000,    /* spots in one probability map */
+    LIMIT_PREDICTION_BYTES = 256 << 20,
     LIMIT_MODEL_INPUT_PX = 4096, /* side of a network's input */
     LIMIT_MODEL_KERNELS = 8192,  /* compiled primitives: each is machine code of its own */
 
@@ -67,6 +83,10 @@ enum {
     LIMIT_PICKLE_MEMORY_BYTES = 64 << 20, /* and four times the pickle on top */
     LIMIT_PICKLE_NAME_BYTES = 256,        /* module or class */
     LIMIT_PICKLE_UNKNOWN = 64,            /* names outside the allow list that are remembered */
+    LIMIT_PT_LAYERS = 1000,               /* of a network in a checkpoint */
+    LIMIT_PT_FEATURES = 64,               /* tensors that one module takes or gives */
+    LIMIT_PT_DEPTH = 32,                  /* modules in modules */
+    LIMIT_PT_RUNS = 20000,                /* modules of a network, each time that one is used */
 
     LIMIT_SQL_FILES = 1000, /* of sql/: ours, but read from disk */
     LIMIT_SQL_FILE_BYTES = 4 << 20,

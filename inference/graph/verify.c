@@ -10,6 +10,8 @@ static enum status bind_operator(const struct graph *g, struct node *n, struct f
 {
     char label[128];
 
+    if (n->op && n->op->internal) /* made by a reader of ours: no file can name it */
+        return ST_OK;
     n->op = op_find(n->type, g->opset);
     if (n->op)
         return ST_OK;

@@ -3,7 +3,7 @@
  * keep the lower index first. NaN ranks last.
  */
 #include <stdlib.h>
-#include "inference/ops/op.h"
+#include "inference/ops/topk.h"
 
 static int axis_of(const struct call *c)
 {
@@ -59,8 +59,7 @@ static void sift(const float *x, size_t inner, int64_t *heap, size_t n, size_t a
     }
 }
 
-/* heap [k] ends as the indices of the best k of n elements, best first. */
-static void select_best(const float *x, size_t inner, size_t n, int64_t *heap, size_t k, float sign)
+void topk_select(const float *x, size_t inner, size_t n, int64_t *heap, size_t k, float sign)
 {
     for (size_t i = 0; i < k; i++)
         heap[i] = (int64_t)i;
@@ -91,7 +90,7 @@ static void reference(const struct call *c)
     for (size_t o = 0; heap && o < outer; o++)
         for (size_t j = 0; j < inner; j++) {
             const float *from = value_f32(x) + o * n * inner + j;
-            select_best(from, inner, n, heap, k, sign);
+            topk_select(from, inner, n, heap, k, sign);
             for (size_t i = 0; i < k; i++) {
                 if (values)
                     value_f32(values)[(o * k + i) * inner + j] = from[(size_t)heap[i] * inner];

@@ -230,20 +230,27 @@ static enum status read_card(const struct pt_file *p, struct model_card *c, stru
     return ST_OK;
 }
 
-enum status pt_card_read(const void *bytes, size_t n, struct model_card **ret, struct fault *f)
+enum status pt_card_of(const struct pt_file *p, struct model_card **ret, struct fault *f)
 {
     struct model_card *c = calloc(1, sizeof *c);
-    struct pt_file *p = NULL;
     enum status st;
 
     if (!c)
         return fault_set(f, ST_UNAVAILABLE, "model", "out of memory");
-    if ((st = pt_open(bytes, n, &p, f)) != ST_OK || (st = read_card(p, c, f)) != ST_OK)
-        goto out;
-    *ret = c;
-    c = NULL;
-out:
-    model_card_free(c);
+    if ((st = read_card(p, c, f)) == ST_OK)
+        *ret = c;
+    else
+        model_card_free(c);
+    return st;
+}
+
+enum status pt_card_read(const void *bytes, size_t n, struct model_card **ret, struct fault *f)
+{
+    struct pt_file *p = NULL;
+    enum status st = pt_open(bytes, n, &p, f);
+
+    if (st == ST_OK)
+        st = pt_card_of(p, ret, f);
     pt_close(p);
     return st;
 }

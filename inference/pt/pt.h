@@ -40,7 +40,20 @@ enum status pt_model(const struct pt_file *p, const struct pt_value **ret, struc
 enum status pt_count_parameters(const struct pt_file *p, const struct pt_value *module, int64_t *ret,
                                 struct fault *f) MUST_USE;
 
+/* The card of an open checkpoint, not runnable; release with model_card_free. */
+enum status pt_card_of(const struct pt_file *p, struct model_card **ret, struct fault *f) MUST_USE;
+
 /* The card of a checkpoint; release with model_card_free. Not runnable yet: why_not says what to do. */
 enum status pt_card_read(const void *bytes, size_t n, struct model_card **ret, struct fault *f) MUST_USE;
+
+struct model;
+
+/*
+ * A checkpoint as a model like that of an ONNX export of the same network: one input "images"
+ * [1, planes, H, W] with unbound sides, the outputs of heads.c, notes with the keys of exports'
+ * metadata. Unverified, as onnx_read gives it; release with model_free. The bytes are not needed
+ * afterwards. ST_UNSUPPORTED names the layer and the class of module that this build has no row for.
+ */
+enum status pt_read(const void *bytes, size_t n, struct model **ret, struct fault *f) MUST_USE;
 
 #endif

@@ -100,6 +100,13 @@ struct slice pt_class_module(const struct pt_value *v)
     return g ? g->module : (struct slice){ "", 0 };
 }
 
+bool pt_has_class(const struct pt_value *v, const char *name)
+{
+    const struct slice class = pt_class_name(v);
+
+    return class.n == strlen(name) && memcmp(class.p, name, class.n) == 0;
+}
+
 bool pt_is_module(const struct pt_value *v)
 {
     const struct pt_global *g = class_of(v);

@@ -137,6 +137,8 @@ bool pt_int(const struct pt_value *v, int64_t *ret); /* an int, or a float that 
 struct slice pt_class_name(const struct pt_value *v);
 struct slice pt_class_module(const struct pt_value *v);
 
+bool pt_has_class(const struct pt_value *v, const char *name);
+
 /* An nn.Module: an object whose class the allow list knows, with a dict _modules or _parameters. */
 bool pt_is_module(const struct pt_value *v);
 
