@@ -186,14 +186,18 @@ static void check_network(const struct reference *r, bool by_references)
 
 static const struct reference references[] = {
     { "generated/yolov8n.pt", INPUT, "generated/yolov8n.out0.npy", 0, 640, 84, false, 4, 0, true },
-    { "generated/yolo11n.pt", INPUT, "generated/yolo11n.out0.npy", 0, 640, 84, false, 4, 0 },
-    { "generated/yolo11n-seg.pt", INPUT, "generated/yolo11n-seg.out0.npy", 0, 640, 116, false, 4, 0 },
-    { "generated/yolo11n-seg.pt", INPUT, "generated/yolo11n-seg.out1.npy", 1, 640, 0, false, 0, 0 },
-    { "generated/yolo11n-pose.pt", INPUT, "generated/yolo11n-pose.out0.npy", 0, 640, 135, false, 4, 51 },
-    { "generated/yolo11n-obb.pt", INPUT, "generated/yolo11n-obb.out0.npy", 0, 640, 85, false, 4, 0 },
+    { "generated/yolo11n.pt", INPUT, "generated/yolo11n.out0.npy", 0, 640, 84, false, 4, 0, false },
+    { "generated/yolo11n-seg.pt", INPUT, "generated/yolo11n-seg.out0.npy", 0, 640, 116, false, 4, 0,
+      false },
+    { "generated/yolo11n-seg.pt", INPUT, "generated/yolo11n-seg.out1.npy", 1, 640, 0, false, 0, 0,
+      false },
+    { "generated/yolo11n-pose.pt", INPUT, "generated/yolo11n-pose.out0.npy", 0, 640, 135, false, 4, 51,
+      false },
+    { "generated/yolo11n-obb.pt", INPUT, "generated/yolo11n-obb.out0.npy", 0, 640, 85, false, 4, 0,
+      false },
     { "generated/yolo11n-cls.pt", "generated/input-224.npy", "generated/yolo11n-cls.out0.npy", 0, 224, 0,
       false, 0, 0, true },
-    { "generated/yolo26n.pt", INPUT, "generated/yolo26n.raw.npy", 0, 640, 84, false, 4, 0 },
+    { "generated/yolo26n.pt", INPUT, "generated/yolo26n.raw.npy", 0, 640, 84, false, 4, 0, false },
     { "real/yolov5n.pt", "real/yolov5n.in.npy", "real/yolov5n.out0.npy", 0, 640, 7, true, 4, 0, true },
 };
 
