@@ -180,3 +180,8 @@ bool arena_failed(const struct arena *a)
 {
     return a->failed;
 }
+
+size_t arena_bytes(const struct arena *a)
+{
+    return a->total;
+}

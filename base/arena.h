@@ -24,6 +24,7 @@ char *arena_strdup(struct arena *a, const char *s);        /* NULL for NULL */
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool arena_failed(const struct arena *a);
+size_t arena_bytes(const struct arena *a); /* taken from the system so far, of cap_bytes */
 
 /* a * b into *ret; false, and *ret untouched, when it overflows. */
 bool size_mul(size_t a, size_t b, size_t *ret);

@@ -113,7 +113,8 @@ static void *copy(struct arena *a, const void *p, size_t n, size_t size)
 
 struct graph *graph_clone(const struct graph *g)
 {
-    struct graph *c = create_limited(g->memory_limit);
+    const size_t taken = arena_bytes(g->arena);
+    struct graph *c = create_limited(g->memory_limit > taken ? g->memory_limit - taken : 0);
     struct arena *a = c ? c->arena : NULL;
 
     if (!c)
