@@ -64,7 +64,7 @@ const struct config_key config_keys[] = {
     INT("api.threads", "0", 0, 256,
          "threads, and database connections, of each; 0 = by the number of cores"),
     INT("slow.threads", "32", 1, 256,
-         "threads for uploads and exports; a client that reads an export slowly holds one"),
+         "threads for uploads and exports; exports have half of them, one account an eighth"),
     INT("predict.threads", "0", 0, 1024, "threads that predict; 0 = by the number of cores"),
     INT("predict.queue", "32", 1, 10000, "predictions that may wait; beyond it the answer is 503"),
     INT("worker.poll_s", "5", 1, 3600, "seconds between looks into the queue when no wake-up arrives"),

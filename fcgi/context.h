@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "fcgi/dialect.h"
+#include "fcgi/streams.h"
 
 struct store;
 struct signer;
@@ -30,6 +31,7 @@ struct context {
     struct metrics *metrics;
     struct serving *serving; /* pool predict only */
     struct dbpool *dbpool;   /* NULL in pool api: each thread has a connection of its own */
+    struct streams streams;
     const char *spool_dir, *dsn, *sql_dir;
     atomic_bool draining; /* set once by the stop signal */
 };

@@ -253,8 +253,12 @@ static enum status stream(struct export *e, struct fault *f)
 enum status automl_export(struct request *rq, struct response *rs, struct fault *f)
 {
     struct export e = { .rq = rq, .rs = rs };
-    enum status st = ST_UNAVAILABLE;
+    enum status st;
+    int place = -1;
 
+    if ((st = stream_enter(rq, &place, f)) != ST_OK)
+        goto out;
+    st = ST_UNAVAILABLE;
     if (!(e.index = temporary(f)) || !(e.texts = temporary(f)) || !(e.manifest = temporary(f)))
         goto out;
     if ((st = collect(&e, f)) != ST_OK)
@@ -274,5 +278,6 @@ out:
         fclose(e.texts);
     if (e.manifest)
         fclose(e.manifest);
+    stream_leave(rq, place);
     return st;
 }
