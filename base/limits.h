@@ -83,6 +83,7 @@ enum {
     LIMIT_PICKLE_MEMORY_BYTES = 64 << 20, /* and four times the pickle on top */
     LIMIT_PICKLE_NAME_BYTES = 256,        /* module or class */
     LIMIT_PICKLE_UNKNOWN = 64,            /* names outside the allow list that are remembered */
+    LIMIT_ZIP_RATIO = 64,                 /* what an archive's deflated records may unpack to */
     LIMIT_PT_LAYERS = 1000,               /* of a network in a checkpoint */
     LIMIT_PT_FEATURES = 64,               /* tensors that one module takes or gives */
     LIMIT_PT_DEPTH = 32,                  /* modules in modules */

@@ -22,8 +22,8 @@ enum status call_new(struct pickle *pk, struct pt_value *class, struct pt_value 
 enum status call_build(struct pickle *pk, struct pt_value *target,
                        const struct pt_value *state) MUST_USE;
 
-/* BINPERSID: ("storage", type, key, location, count) becomes the storage over its record of the archive.
- */
+/* BINPERSID: ("storage", type, key, location, count) becomes the storage over its record of the archive,
+ * or, in the form before PyTorch 1.6, over bytes to come; there, ("module", class, ...) is the class. */
 enum status call_storage(struct pickle *pk, const struct pt_value *id, struct pt_value **ret) MUST_USE;
 
 /* What a rule says; of interest to calls.c and tensor.c. */

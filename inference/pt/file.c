@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/arena.h"
-#include "inference/pt/pickle.h"
+#include "inference/pt/legacy.h"
 #include "inference/pt/zip.h"
 
 struct pt_file {
     struct arena *arena;
+    struct arena *inflated; /* records of a compressed archive */
     struct zip zip;
     struct pickle pickle;
     const struct pt_value *root;
@@ -19,14 +20,6 @@ struct pt_file {
 /* What it is instead of a ZIP archive. */
 static enum status refuse_other(const unsigned char *p, size_t n, struct fault *f)
 {
-    static const unsigned char legacy[] = { 0x80, 2,    0x8a, 10,   0x6c, 0xfc, 0x9c,
-                                            0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19 };
-
-    if (n >= sizeof legacy && memcmp(p, legacy, sizeof legacy) == 0)
-        return fault_set(
-            f, ST_UNSUPPORTED, "model",
-            "the checkpoint has the form of PyTorch before 1.6: load it and save it again with a later "
-            "one, or " EXPORT_HINT);
     if (n >= 2 && p[0] == 0x80 && p[1] <= 5)
         return fault_set(f, ST_UNSUPPORTED, "model",
                          "the file is a bare pickle, not a PyTorch checkpoint");
@@ -96,6 +89,32 @@ static enum status read_pickle(struct pt_file *p, struct fault *f)
     return pickle_read(&p->pickle, &p->root);
 }
 
+static bool is_zip(const void *bytes, size_t n)
+{
+    return n >= 4 && memcmp(bytes, "PK\3\4", 4) == 0;
+}
+
+bool pt_is_checkpoint(const void *bytes, size_t n)
+{
+    return is_zip(bytes, n) || legacy_is(bytes, n);
+}
+
+static enum status read_archive(struct pt_file *p, const void *bytes, size_t n, struct fault *f)
+{
+    enum status st;
+
+    if ((st = zip_read(bytes, n, p->arena, &p->zip, f)) != ST_OK ||
+        (st = zip_inflate(&p->zip, n, &p->inflated, f)) != ST_OK)
+        return st;
+    return read_pickle(p, f);
+}
+
+static enum status read_legacy(struct pt_file *p, const void *bytes, size_t n, struct fault *f)
+{
+    p->pickle = (struct pickle){ .text = { bytes, n }, .arena = p->arena, .fault = f };
+    return legacy_read(&p->pickle, &p->root);
+}
+
 enum status pt_open(const void *bytes, size_t n, struct pt_file **ret, struct fault *f)
 {
     struct pt_file *p = NULL;
@@ -104,7 +123,7 @@ enum status pt_open(const void *bytes, size_t n, struct pt_file **ret, struct fa
     if ((long long)n > LIMIT_MODEL_BYTES)
         return fault_set(f, ST_TOO_LARGE, "model", "the checkpoint is larger than %lld bytes",
                          LIMIT_MODEL_BYTES);
-    if (n < 4 || memcmp(bytes, "PK\3\4", 4) != 0)
+    if (!pt_is_checkpoint(bytes, n))
         return refuse_other(bytes, n, f);
     /* The pickle is at most the whole file: small files cost the constant part of pickle_memory, and a
      * little. */
@@ -112,7 +131,8 @@ enum status pt_open(const void *bytes, size_t n, struct pt_file **ret, struct fa
         st = fault_set(f, ST_UNAVAILABLE, "model", "out of memory");
         goto out;
     }
-    if ((st = zip_read(bytes, n, p->arena, &p->zip, f)) != ST_OK || (st = read_pickle(p, f)) != ST_OK)
+    st = is_zip(bytes, n) ? read_archive(p, bytes, n, f) : read_legacy(p, bytes, n, f);
+    if (st != ST_OK)
         goto out;
     p->pickle.fault = NULL; /* the caller's, and not needed any more */
     *ret = p;
@@ -126,6 +146,7 @@ void pt_close(struct pt_file *p)
 {
     if (!p)
         return;
+    arena_free(p->inflated);
     arena_free(p->arena);
     free(p);
 }

@@ -664,16 +664,21 @@ static const struct opcode opcodes[256] = {
 
 enum status pickle_read(struct pickle *pk, const struct pt_value **ret)
 {
+    const size_t start = pk->at;
     struct pt_value *v = NULL;
     enum status st;
 
-    if (pk->text.n > LIMIT_PICKLE_BYTES)
-        return pickle_refuse(pk, ST_TOO_LARGE, "has too many bytes");
-    if ((st = grow(pk, NULL, 0, FIRST_STACK, &pk->stack_cap, &pk->stack)) != ST_OK)
+    if (!pk->stack && (st = grow(pk, NULL, 0, FIRST_STACK, &pk->stack_cap, &pk->stack)) != ST_OK)
         return st;
+    pk->depth = pk->nmarks = 0;
+    if (pk->memo_n)
+        memset(pk->memo, 0, pk->memo_n * sizeof *pk->memo);
+    pk->memo_n = 0;
     while (pk->at < pk->text.n) {
         const unsigned char code = (unsigned char)pk->text.p[pk->at++];
 
+        if (pk->at - start > LIMIT_PICKLE_BYTES)
+            return pickle_refuse(pk, ST_TOO_LARGE, "has too many bytes");
         if (code == OP_STOP) {
             if ((st = pop(pk, &v)) == ST_OK)
                 *ret = v;

@@ -22,6 +22,8 @@ struct pickle {
     struct arena *arena;   /* its cap is the limit of memory: pickle_memory */
     const struct zip *zip; /* where storages lie; NULL: none can be referred to */
     struct slice prefix;   /* of their names: "archive/data/" */
+    struct pt_items
+        *later; /* not NULL: storages follow the pickle (legacy.h); here they are collected */
     struct fault *fault;
 
     size_t at; /* of the next byte */
@@ -39,6 +41,8 @@ struct pickle {
 /* What a pickle of n bytes may cost: a small file never costs more than the constant part. */
 size_t pickle_memory(size_t n);
 
+/* Reads from `at` up to the end of one pickle; a file may hold several. Each begins with an empty memo.
+ */
 enum status pickle_read(struct pickle *pk, const struct pt_value **ret) MUST_USE;
 
 /* For calls.c: values of this pickle. They fail when the arena is full or there are too many values. */

@@ -8,16 +8,20 @@
 #ifndef INFERENCE_PT_PT_H
 #define INFERENCE_PT_PT_H
 
+#include "inference/model/model.h"
 #include "inference/predictor.h"
 #include "inference/pt/tree.h"
 
 struct pt_file;
 
+/* Whether the bytes begin as a checkpoint does, of the present form or that before PyTorch 1.6. */
+bool pt_is_checkpoint(const void *bytes, size_t n);
+
 /*
  * Reads the archive and its pickle. The bytes must stay valid until pt_close: text and storages point
- * into them. ST_UNSUPPORTED: another kind of file (TorchScript, the form before PyTorch 1.6, big-endian,
- * compressed), with what to do. ST_INVALID: damaged, contradictory, or asking to run what no model
- * needs. ST_TOO_LARGE: names the limit.
+ * into them. ST_UNSUPPORTED: another kind of file (TorchScript, big-endian), with what to do.
+ * ST_INVALID: damaged, contradictory, or asking to run what no model needs. ST_TOO_LARGE: names the
+ * limit.
  */
 enum status pt_open(const void *bytes, size_t n, struct pt_file **ret, struct fault *f) MUST_USE;
 void pt_close(struct pt_file *p); /* accepts NULL */
@@ -46,8 +50,6 @@ enum status pt_card_of(const struct pt_file *p, struct model_card **ret, struct 
 /* The card of a checkpoint; release with model_card_free. Not runnable yet: why_not says what to do. */
 enum status pt_card_read(const void *bytes, size_t n, struct model_card **ret, struct fault *f) MUST_USE;
 
-struct model;
-
 /*
  * A checkpoint as a model like that of an ONNX export of the same network: one input "images"
  * [1, planes, H, W] with unbound sides, the outputs of heads.c, notes with the keys of exports'
@@ -55,5 +57,8 @@ struct model;
  * afterwards. ST_UNSUPPORTED names the layer and the class of module that this build has no row for.
  */
 enum status pt_read(const void *bytes, size_t n, struct model **ret, struct fault *f) MUST_USE;
+/* The same; weights are always converted, hence VIEWED is as COPIED. OUTLINED: large ones are not. */
+enum status pt_read_as(const void *bytes, size_t n, enum onnx_weights weights, struct model **ret,
+                       struct fault *f) MUST_USE;
 
 #endif

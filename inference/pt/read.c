@@ -139,11 +139,12 @@ static enum status add_network(struct build *b, const struct pt_value *model)
     return set_outputs(b, &n.outputs[count - 1]);
 }
 
-static enum status read_model(const struct pt_file *p, size_t n, struct model **ret, struct fault *f)
+static enum status read_model(const struct pt_file *p, size_t n, enum onnx_weights weights,
+                              struct model **ret, struct fault *f)
 {
     struct graph *g = graph_create(n);
     struct model *m = g ? arena_alloc(g->arena, sizeof *m) : NULL;
-    struct build b = { .graph = g, .fault = f };
+    struct build b = { .graph = g, .fault = f, .outlined = weights == ONNX_WEIGHTS_OUTLINED };
     const struct pt_value *model = NULL;
     enum status st;
 
@@ -163,13 +164,19 @@ static enum status read_model(const struct pt_file *p, size_t n, struct model **
     return st;
 }
 
-enum status pt_read(const void *bytes, size_t n, struct model **ret, struct fault *f)
+enum status pt_read_as(const void *bytes, size_t n, enum onnx_weights weights, struct model **ret,
+                       struct fault *f)
 {
     struct pt_file *p = NULL;
     enum status st = pt_open(bytes, n, &p, f);
 
     if (st == ST_OK)
-        st = read_model(p, n, ret, f);
+        st = read_model(p, n, weights, ret, f);
     pt_close(p);
     return st;
+}
+
+enum status pt_read(const void *bytes, size_t n, struct model **ret, struct fault *f)
+{
+    return pt_read_as(bytes, n, ONNX_WEIGHTS_COPIED, ret, f);
 }

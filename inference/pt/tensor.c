@@ -50,7 +50,9 @@ static enum status make_storage(struct pickle *pk, int detail, struct slice key,
 
     if (count < 0 || !size_mul((size_t)count, item, &size))
         return malformed(pk, "has a storage with an impossible length");
-    if ((st = find_record(pk, key, &bytes)) != ST_OK)
+    if (pk->later)
+        bytes = (struct slice){ "", size }; /* legacy_read puts the place in */
+    else if ((st = find_record(pk, key, &bytes)) != ST_OK)
         return st;
     if (size != bytes.n)
         return malformed(pk, "has a storage whose length differs from its record");
@@ -63,7 +65,26 @@ static enum status make_storage(struct pickle *pk, int detail, struct slice key,
     v->storage->key = key;
     v->storage->bytes = bytes;
     *ret = v;
-    return ST_OK;
+    return pk->later ? pickle_push(pk, pk->later, v) : ST_OK;
+}
+
+/* ("module", class, file, source): how the form before PyTorch 1.6 names a class of modules. */
+static bool is_module_id(const struct pickle *pk, const struct pt_value *id)
+{
+    return pk->later && id->kind == PT_TUPLE && id->items.n == 4 &&
+           pt_is_text(id->items.at[0], "module") && id->items.at[1]->kind == PT_GLOBAL;
+}
+
+static enum status name_again(struct pickle *pk, const struct pt_value *name, struct pt_value **ret)
+{
+    struct pt_value *v = NULL;
+    enum status st = pickle_value(pk, PT_GLOBAL, &v);
+
+    if (st == ST_OK) {
+        v->global = name->global;
+        *ret = v;
+    }
+    return st;
 }
 
 enum status call_storage(struct pickle *pk, const struct pt_value *id, struct pt_value **ret)
@@ -71,9 +92,15 @@ enum status call_storage(struct pickle *pk, const struct pt_value *id, struct pt
     const struct pt_value *const *part = id->items.at;
     const struct pt_rule *type;
 
-    if (id->kind != PT_TUPLE || id->items.n != 5 || !pt_is_text(part[0], "storage") ||
-        part[1]->kind != PT_GLOBAL || part[2]->kind != PT_STRING || part[4]->kind != PT_INT)
+    if (is_module_id(pk, id))
+        return name_again(pk, part[1], ret);
+
+    if (id->kind != PT_TUPLE || (id->items.n != 5 && !(pk->later && id->items.n == 6)) ||
+        !pt_is_text(part[0], "storage") || part[1]->kind != PT_GLOBAL || part[2]->kind != PT_STRING ||
+        part[4]->kind != PT_INT)
         return malformed(pk, "has a malformed storage");
+    if (id->items.n == 6 && part[5]->kind != PT_NONE)
+        return pickle_refuse(pk, ST_UNSUPPORTED, "has a storage that is part of another");
     type = part[1]->global->rule;
     if (!type || type->meaning != MEAN_STORAGE)
         return pickle_refuse(pk, ST_UNSUPPORTED, "has a storage of an unknown type");

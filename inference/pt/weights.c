@@ -81,6 +81,12 @@ static void gather(const struct pt_tensor *t, float *out)
     }
 }
 
+/* Weights that are known by their shape alone. */
+static bool is_outlined(const struct build *b, int64_t count)
+{
+    return b->outlined && count > GRAPH_FOLD_ELEMENTS;
+}
+
 bool weights_tensor(struct build *b, const struct pt_value *module, const struct pt_value *v,
                     const char *name, int rank, struct value *ret)
 {
@@ -94,6 +100,10 @@ bool weights_tensor(struct build *b, const struct pt_value *module, const struct
     }
     *ret = (struct value){ .type = DTYPE_F32, .rank = t->rank };
     memcpy(ret->dims, t->size, sizeof ret->dims);
+    if (is_outlined(b, t->count)) {
+        ret->data = b; /* not NULL, and nobody reads it */
+        return true;
+    }
     if (!(ret->data = arena_array(b->graph->arena, (size_t)t->count, sizeof(float)))) {
         build_fail(b, ST_TOO_LARGE, module, "the weights need more memory than the file's size allows");
         return false;
@@ -213,7 +223,7 @@ bool folded_batchnorm(struct build *b, const struct pt_value *bn, struct folded 
     if (!batchnorm_read(b, bn, outputs(f), &n))
         return false;
     count = value_elements(&f->weights);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !is_outlined(b, (int64_t)count); i++) {
         const size_t k = channel_of(f, i);
         value_f32(&f->weights)[i] =
             (float)((double)value_f32(&f->weights)[i] * (double)value_f32(&n.scale)[k] /
@@ -234,12 +244,16 @@ bool folded_identity(struct build *b, int64_t channels, int64_t groups, struct f
     struct folded f = { .stride = { 1, 1 }, .dilation = { 1, 1 }, .groups = groups };
     size_t count;
 
-    if (!size_mul((size_t)channels, (size_t)each, &count) || !zeros(b, count, &f.weights) ||
-        !zeros(b, (size_t)channels, &f.bias))
+    if (is_outlined(b, channels * each)) {
+        f.weights.data = b;
+        f.weights.type = DTYPE_F32;
+    }
+    if (!size_mul((size_t)channels, (size_t)each, &count) ||
+        (!f.weights.data && !zeros(b, count, &f.weights)) || !zeros(b, (size_t)channels, &f.bias))
         return false;
     f.weights.rank = 4;
     memcpy(f.weights.dims, (int64_t[]){ channels, each, 1, 1 }, 4 * sizeof(int64_t));
-    for (int64_t i = 0; i < channels; i++)
+    for (int64_t i = 0; i < channels && !is_outlined(b, (int64_t)count); i++)
         value_f32(&f.weights)[i * each + i % each] = 1;
     *ret = f;
     return true;
@@ -262,7 +276,7 @@ bool folded_add(struct build *b, const struct pt_value *module, struct folded *f
         build_fail(b, ST_UNSUPPORTED, module, "its branches do not make one convolution");
     if (b->st != ST_OK)
         return false;
-    for (int64_t c = 0; c < v[0] * v[1]; c++)
+    for (int64_t c = 0; c < v[0] * v[1] && !is_outlined(b, (int64_t)value_elements(&f->weights)); c++)
         for (int64_t y = 0; y < v[2]; y++)
             for (int64_t x = 0; x < v[3]; x++)
                 value_f32(&f->weights)[(c * w[2] + y + shift[0]) * w[3] + x + shift[1]] +=

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 #include "base/limits.h"
 
 enum {
@@ -16,6 +17,8 @@ enum {
     LOCAL_BYTES = 30,
     FLAG_ENCRYPTED = 1,
     FLAG_MASKED = 1 << 13, /* the central directory is encrypted */
+    METHOD_STORED = 0,
+    METHOD_DEFLATED = 8,
 };
 
 struct archive {
@@ -123,6 +126,7 @@ static enum status find_directory(const struct archive *z, struct directory *ret
 struct entry {
     struct slice name;
     uint64_t compressed, size, offset;
+    uint32_t method;
 };
 
 /* Takes 8 bytes of the ZIP64 field where *value is saturated. */
@@ -169,13 +173,15 @@ static enum status locate(const struct archive *z, const struct entry *e, uint64
     if (memcmp(p, "PK\3\4", 4) != 0)
         return damaged(z, e->offset, "a record does not begin where the directory says");
     head = (uint64_t)LOCAL_BYTES + u16(p + 26) + u16(p + 28);
-    if (head > room || e->size > room - head)
+    if (head > room || e->compressed > room - head)
         return damaged(z, e->offset, "a record is longer than the file");
     if (u16(p + 26) != e->name.n || memcmp(p + LOCAL_BYTES, e->name.p, e->name.n) != 0 ||
-        u16(p + 8) != 0)
+        u16(p + 8) != e->method)
         return damaged(z, e->offset, "a record differs from the directory");
     ret->name = e->name;
-    ret->bytes = (struct slice){ (const char *)p + head, (size_t)e->size };
+    ret->bytes = (struct slice){ (const char *)p + head, (size_t)e->compressed };
+    ret->deflated = e->method == METHOD_DEFLATED;
+    ret->size = (size_t)e->size;
     return ST_OK;
 }
 
@@ -195,17 +201,19 @@ static enum status read_record(const struct archive *z, const struct directory *
         return damaged(z, *at, "a record of the directory is cut off");
     if (u16(p + 8) & (FLAG_ENCRYPTED | FLAG_MASKED))
         return fault_set(z->fault, ST_UNSUPPORTED, "model", "the ZIP archive is encrypted");
-    if (u16(p + 10) != 0)
-        return fault_set(
-            z->fault, ST_UNSUPPORTED, NULL,
-            "the ZIP archive is compressed; PyTorch stores its records as they are: save the file again "
-            "with torch.save");
+    if (u16(p + 10) != METHOD_STORED && u16(p + 10) != METHOD_DEFLATED)
+        return fault_set(z->fault, ST_UNSUPPORTED, "model",
+                         "the ZIP archive is compressed by method %u; PyTorch stores its records as "
+                         "they are: save the "
+                         "file again with torch.save",
+                         (unsigned)u16(p + 10));
     e = (struct entry){ .name = { (const char *)p + CENTRAL_BYTES, u16(p + 28) },
                         .compressed = u32(p + 20),
                         .size = u32(p + 24),
-                        .offset = u32(p + 42) };
-    if (!widen_entry(&e, p + CENTRAL_BYTES + u16(p + 28), u16(p + 30)) || e.compressed != e.size ||
-        !e.name.n)
+                        .offset = u32(p + 42),
+                        .method = u16(p + 10) };
+    if (!widen_entry(&e, p + CENTRAL_BYTES + u16(p + 28), u16(p + 30)) ||
+        (e.method == METHOD_STORED && e.compressed != e.size) || !e.name.n)
         return damaged(z, *at, "a record's sizes contradict each other");
     *at += whole;
     return locate(z, &e, d->offset, ret);
@@ -283,4 +291,49 @@ const struct zip_record *zip_find(const struct zip *z, struct slice name)
     const struct zip_record key = { .name = name };
 
     return z->n ? bsearch(&key, z->records, z->n, sizeof key, by_name) : NULL;
+}
+
+/* Raw deflate of one record; exactly r->size bytes must come out, and nothing be left over. */
+static enum status inflate_record(struct zip_record *r, struct arena *a, struct fault *f)
+{
+    z_stream z = { .next_in = (Bytef *)(uintptr_t)r->bytes.p, .avail_in = (uInt)r->bytes.n };
+    char *out = arena_alloc(a, r->size + 1);
+    int end;
+
+    if (!out || inflateInit2(&z, -MAX_WBITS) != Z_OK)
+        return fault_set(f, ST_UNAVAILABLE, "model", "out of memory");
+    z.next_out = (Bytef *)out;
+    z.avail_out = (uInt)r->size + 1; /* one more shows a record that goes on */
+    end = inflate(&z, Z_FINISH);
+    inflateEnd(&z);
+    if (end != Z_STREAM_END || z.total_out != r->size || z.avail_in != 0)
+        return fault_set(f, ST_INVALID, "model",
+                         "the ZIP archive is damaged: a deflated record is not what it claims to be");
+    r->bytes = (struct slice){ out, r->size };
+    r->deflated = false;
+    return ST_OK;
+}
+
+enum status zip_inflate(struct zip *z, size_t file_bytes, struct arena **ret_arena, struct fault *f)
+{
+    struct arena *a = NULL;
+    enum status st = ST_OK;
+    size_t total = 0, most = 0;
+
+    for (size_t i = 0; i < z->n; i++) {
+        const struct zip_record *r = &z->records[i];
+        if (!r->deflated)
+            continue;
+        if (!size_add(total, r->size, &total) || !size_mul(file_bytes, LIMIT_ZIP_RATIO, &most) ||
+            total > most || total > (size_t)LIMIT_MODEL_BYTES)
+            return fault_set(f, ST_TOO_LARGE, "model",
+                             "the ZIP archive unpacks to more than %d times its size", LIMIT_ZIP_RATIO);
+    }
+    if (total == 0 || !(a = arena_create(2 * total + z->n * 64 + (4 << 20))))
+        return total == 0 ? ST_OK : fault_set(f, ST_UNAVAILABLE, "model", "out of memory");
+    for (size_t i = 0; i < z->n && st == ST_OK; i++)
+        if (z->records[i].deflated)
+            st = inflate_record(&z->records[i], a, f);
+    *ret_arena = a;
+    return st;
 }

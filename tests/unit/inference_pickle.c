@@ -9,7 +9,8 @@ static struct fault fault;
 static struct pickle pickle;
 
 static const char record_bytes[64];
-static struct zip_record zip_records[] = { { BYTES("a/data/0"), { record_bytes, 64 } } };
+static struct zip_record zip_records[] = { { .name = BYTES("a/data/0"),
+                                             .bytes = { record_bytes, 64 } } };
 static const struct zip zip = { zip_records, 1 };
 
 /* The text is copied to memory of exactly its size, so that the sanitizer sees a read beyond it. */

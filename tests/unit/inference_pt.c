@@ -1,6 +1,7 @@
 /* Whole checkpoints: the archive, what stands in the card, and files that lie. */
 #include "tests/unit/test.h"
 
+#include <zlib.h>
 #include "inference/pt/pt.h"
 #include "tests/unit/inference_pt_writer.h"
 
@@ -260,8 +261,6 @@ TEST(other_kinds_of_files_are_told_apart)
         { BYTES(""), "no ZIP archive" },
         { BYTES("\x89PNG\r\n"), "no ZIP archive" },
         { BYTES("\x80\x02}q\0."), "bare pickle" },
-        { BYTES("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03."),
-          "before 1.6" },
         { BYTES("PK\3\4 and so on"), "end record is missing" },
     };
 
@@ -272,6 +271,136 @@ TEST(other_kinds_of_files_are_told_apart)
         if (pt_card_read(cases[i].bytes.p, cases[i].bytes.n, &c, &fault) != ST_UNSUPPORTED || c ||
             !strstr(fault.detail, cases[i].says))
             TEST_FAIL_("%s: %s", cases[i].says, fault.detail);
+    }
+}
+
+/* The bytes as raw deflate. */
+static void put_deflated(struct buffer *b, const void *bytes, size_t n)
+{
+    z_stream z = { .next_in = (Bytef *)(uintptr_t)bytes, .avail_in = (uInt)n };
+    unsigned char out[16384];
+
+    REQUIRE(deflateInit2(&z, 9, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY) == Z_OK);
+    z.next_out = out;
+    z.avail_out = sizeof out;
+    REQUIRE(deflate(&z, Z_FINISH) == Z_STREAM_END);
+    buffer_bytes(b, out, sizeof out - z.avail_out);
+    deflateEnd(&z);
+}
+
+TEST(a_checkpoint_packed_again_with_compression_is_read)
+{
+    struct buffer pickle = { 0 }, small = { 0 }, storage = { 0 };
+    struct model_card *c;
+
+    put_checkpoint(&pickle, "SegmentationModel");
+    put_deflated(&small, pickle.p, pickle.n);
+    put_deflated(&storage, weights, sizeof weights);
+    if (read_zip((struct record[]){ { .name = "a/data.pkl",
+                                      .bytes = { small.p, small.n },
+                                      .method = 8,
+                                      .size = (uint32_t)pickle.n },
+                                    { .name = "a/data/0",
+                                      .bytes = { storage.p, storage.n },
+                                      .method = 8,
+                                      .size = sizeof weights } },
+                 2, &c) != ST_OK)
+        TEST_FAIL_("%s", fault.detail);
+    else
+        CHECK(c->task == TASK_SEGMENT && c->parameters == 16 && strcmp(c->class_names[0], "dog") == 0);
+    model_card_free(c);
+    buffer_free(&pickle);
+    buffer_free(&small);
+    buffer_free(&storage);
+}
+
+/* A megabyte of zeros deflates to a thousandth. */
+TEST(an_archive_that_unpacks_to_too_much_is_refused_before_it_is_unpacked)
+{
+    static char zeros[1 << 20];
+    struct buffer bomb = { 0 };
+    struct model_card *c;
+
+    put_deflated(&bomb, zeros, sizeof zeros);
+    CHECK_I64(read_zip(&(struct record){ .name = "a/data.pkl",
+                                         .bytes = { bomb.p, bomb.n },
+                                         .method = 8,
+                                         .size = sizeof zeros },
+                       1, &c),
+              ST_TOO_LARGE);
+    CHECK(c == NULL && strstr(fault.detail, "times its size"));
+    buffer_free(&bomb);
+}
+
+/* The form before PyTorch 1.6. */
+
+static void put_legacy_head(struct buffer *b, int64_t version, const char *little)
+{
+    PUT(b, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02");
+    put_int(b, version);
+    PUT(b, ".\x80\x02}");
+    put_str(b, "little_endian");
+    buffer_text(b, little);
+    PUT(b, "s.");
+}
+
+/* The list of one storage, its count and so many of its bytes. */
+static void put_legacy_storage(struct buffer *b, const char *key, uint64_t count, size_t bytes)
+{
+    PUT(b, "\x80\x02]");
+    put_str(b, key);
+    PUT(b, "a.");
+    put_number(b, count, 8);
+    buffer_bytes(b, weights, bytes);
+}
+
+TEST(a_checkpoint_of_the_form_before_1_6_is_read)
+{
+    struct buffer b = { 0 };
+    struct model_card *c;
+
+    put_legacy_head(&b, 1001, "\x88");
+    put_checkpoint(&b, "SegmentationModel");
+    put_legacy_storage(&b, "0", 16, sizeof weights);
+    if (read_bytes(&b, b.n, &c) != ST_OK)
+        TEST_FAIL_("%s", fault.detail);
+    else
+        CHECK(c->task == TASK_SEGMENT && c->parameters == 16 && strcmp(c->class_names[0], "dog") == 0);
+    model_card_free(c);
+    for (size_t n = 14; n < b.n; n++) {
+        CHECK(read_bytes(&b, n, &c) != ST_OK && !c);
+        model_card_free(c);
+    }
+    buffer_free(&b);
+}
+
+TEST(files_of_the_form_before_1_6_that_lie_are_refused)
+{
+    static const struct {
+        int64_t version;
+        const char *little, *key;
+        uint64_t count;
+        size_t bytes;
+        const char *says;
+    } cases[] = {
+        { 1002, "\x88", "0", 16, 64, "unknown version" }, { 1001, "\x89", "0", 16, 64, "big-endian" },
+        { 1001, "\x88", "1", 16, 64, "nothing uses" },    { 1001, "\x88", "0", 15, 64, "differs" },
+        { 1001, "\x88", "0", UINT64_MAX, 64, "differs" }, { 1001, "\x88", "0", 16, 63, "ends within" },
+        { 1001, "\x88", "0", 16, 65, "goes on" },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer b = { 0 };
+        struct model_card *c;
+
+        put_legacy_head(&b, cases[i].version, cases[i].little);
+        put_checkpoint(&b, "DetectionModel");
+        put_legacy_storage(&b, cases[i].key, cases[i].count, cases[i].bytes < 64 ? cases[i].bytes : 64);
+        if (cases[i].bytes > 64)
+            buffer_char(&b, 'x');
+        if (read_bytes(&b, b.n, &c) == ST_OK || c || !strstr(fault.detail, cases[i].says))
+            TEST_FAIL_("%s: %s", cases[i].says, fault.detail);
+        buffer_free(&b);
     }
 }
 
@@ -350,10 +479,22 @@ TEST(archives_that_lie_are_refused)
           1,
           ST_INVALID,
           "contradict" },
-        { { { .name = "a/data.pkl", .bytes = BYTES("}."), .method = 8 } },
+        { { { .name = "a/data.pkl", .bytes = BYTES("}."), .method = 12 } },
           1,
           ST_UNSUPPORTED,
-          "compressed" },
+          "compressed by method 12" },
+        { { { .name = "a/data.pkl", .bytes = BYTES("}."), .method = 8 } },
+          1,
+          ST_INVALID,
+          "not what it claims" },
+        { { { .name = "a/data.pkl", .bytes = BYTES("\x03\0"), .method = 8, .size = 1 } },
+          1,
+          ST_INVALID,
+          "not what it claims" },
+        { { { .name = "a/data.pkl", .bytes = BYTES("\x03\0"), .method = 8, .size = 1 << 20 } },
+          1,
+          ST_TOO_LARGE,
+          "unpacks to more than" },
         { { { .name = "a/data.pkl", .bytes = BYTES("}."), .flags = 1 } },
           1,
           ST_UNSUPPORTED,

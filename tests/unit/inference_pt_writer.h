@@ -59,7 +59,7 @@ static inline void put_central(struct buffer *b, const struct record *r, size_t 
     put_number(b, r->flags, 2);
     put_number(b, r->method, 2);
     put_number(b, 0, 8);
-    put_number(b, size, 4);
+    put_number(b, r->method ? r->bytes.n : size, 4);
     put_number(b, size, 4);
     put_number(b, strlen(r->name), 2);
     put_number(b, 0, 12); /* extra, comment, disk, attributes */
