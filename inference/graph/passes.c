@@ -26,21 +26,31 @@ static bool find_readers(const struct graph *g, struct readers *r)
     return true;
 }
 
-enum status graph_optimise(struct graph *g, struct fault *f)
+/* Until nothing changes. False: out of memory. */
+static bool settle(struct graph *g, struct readers *r)
 {
     static bool (*const passes[])(struct graph *, const struct readers *) = {
         pass_dead_code, pass_identity, pass_dequantise, pass_conv_bias,
         pass_batchnorm, pass_silu,     pass_activation, pass_residual,
     };
-    struct readers r = { 0 };
     bool ok = true, changed = true;
 
     while (ok && changed) {
         changed = false;
         for (size_t i = 0; ok && i < sizeof passes / sizeof passes[0]; i++)
-            if ((ok = find_readers(g, &r)))
-                changed |= passes[i](g, &r);
+            if ((ok = find_readers(g, r)))
+                changed |= passes[i](g, r);
     }
+    return ok;
+}
+
+enum status graph_optimise(struct graph *g, struct fault *f)
+{
+    struct readers r = { 0 };
+    bool ok = settle(g, &r);
+
+    if (ok && pass_tail(g, &r))
+        ok = settle(g, &r);
     free(r.count);
     free(r.node);
     return ok ? ST_OK : fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");

@@ -30,5 +30,7 @@ bool pass_silu(struct graph *g, const struct readers *r);
 bool pass_activation(struct graph *g, const struct readers *r);
 /* Conv, then Add of a tensor of the same shape. */
 bool pass_residual(struct graph *g, const struct readers *r);
+/* The nodes behind a YOLO's feature maps: YoloDecode. Tries it on numbers: run once. */
+bool pass_tail(struct graph *g, const struct readers *r);
 
 #endif

@@ -18,28 +18,31 @@
 #endif
 
 /*
- * 1 / (1 + exp(-x)), within 3e-7. exp as 2^n times a polynomial of degree 5 on [-1/2, 1/2]; the
- * reciprocal by one Newton step. Far out the exponent stops at 2^126, so that nothing overflows.
+ * 2^t for |t| at most 126 (beyond, that of the bound; NaN counts as -126), within 2e-7: 2^n times a
+ * polynomial of degree 5 on [-1/2, 1/2].
  */
-INLINE_AVX512 __m512 sigmoid_512(__m512 x)
+INLINE_AVX512 __m512 exp2_512(__m512 t)
 {
-    const __m512 t = _mm512_max_ps(_mm512_mul_ps(x, _mm512_set1_ps(-1.44269504f)), _mm512_set1_ps(-126));
-    const __m512 e = _mm512_min_ps(t, _mm512_set1_ps(126));
-/* Without optimisation it is a macro of gcc's header, which converts a constant of its own. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wsign-conversion"
+    const __m512 e = _mm512_min_ps(_mm512_max_ps(t, _mm512_set1_ps(-126)), _mm512_set1_ps(126));
     const __m512 n = _mm512_roundscale_ps(e, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#pragma GCC diagnostic pop
     const __m512 r = _mm512_sub_ps(e, n);
-    __m512 p = _mm512_set1_ps(1.3333558e-3f), d, q;
+    __m512 p = _mm512_set1_ps(1.3333558e-3f);
 
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.6181291e-3f));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.5504109e-2f));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.4022651e-1f));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.9314718e-1f));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
-    d = _mm512_add_ps(_mm512_scalef_ps(p, n), _mm512_set1_ps(1));
-    q = _mm512_rcp14_ps(d);
+    return _mm512_scalef_ps(p, n);
+}
+
+/* 1 / (1 + exp(-x)), within 3e-7; the reciprocal by one Newton step. */
+INLINE_AVX512 __m512 sigmoid_512(__m512 x)
+{
+    const __m512 d =
+        _mm512_add_ps(exp2_512(_mm512_mul_ps(x, _mm512_set1_ps(-1.44269504f))), _mm512_set1_ps(1));
+    const __m512 q = _mm512_rcp14_ps(d);
+
     return _mm512_mul_ps(q, _mm512_fnmadd_ps(d, q, _mm512_set1_ps(2)));
 }
 

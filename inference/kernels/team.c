@@ -4,11 +4,17 @@
 void GOMP_parallel(void (*f)(void *), void *data, unsigned threads, unsigned flags);
 int omp_get_thread_num(void);
 int omp_get_num_threads(void);
+int omp_get_max_threads(void);
 
 struct job {
     void (*work)(const void *context, int i, int n);
     const void *context;
 };
+
+int team_size(void)
+{
+    return omp_get_max_threads();
+}
 
 static void take_part(void *data)
 {

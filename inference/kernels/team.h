@@ -9,4 +9,7 @@
 /* Calls work(context, i, n) for i = 0..n-1, n at most `threads`, and returns when all are done. */
 void team_run(int threads, void (*work)(const void *context, int i, int n), const void *context);
 
+/* Threads of the run under way on the calling thread: what kernel_stream_begin has set. */
+int team_size(void);
+
 #endif

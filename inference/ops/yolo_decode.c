@@ -16,6 +16,7 @@
 #include <math.h>
 #include <string.h>
 #include "inference/ops/op.h"
+#include "inference/plan/lower.h"
 
 enum boxes { BOXES_CENTRE, BOXES_CORNERS, BOXES_ROTATED };
 enum extra { EXTRA_NONE, EXTRA_RAW, EXTRA_ANGLE, EXTRA_PLAIN_ANGLE, EXTRA_POINTS, EXTRA_OFFSET_POINTS };
@@ -265,6 +266,7 @@ const struct op ops_yolo_decode[] = {
       .attributes = "F:strides s:boxes s:extra i:dims",
       .infer = infer,
       .reference = reference,
+      .lower = lower_yolo_decode,
       .heavy = true,
       .internal = true },
     { 0 },

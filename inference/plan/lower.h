@@ -60,6 +60,7 @@ struct call lower_call(const struct lowering *l, const struct node *n, const str
 
 void lower_conv(struct lowering *l, const struct node *n);
 void lower_pool(struct lowering *l, const struct node *n);
+void lower_yolo_decode(struct lowering *l, const struct node *n);
 void lower_eltwise(struct lowering *l, const struct node *n);
 void lower_binary(struct lowering *l, const struct node *n);
 void lower_concat(struct lowering *l, const struct node *n);

@@ -4,6 +4,7 @@
 
 #include "inference/kernels/conv.h"
 #include "inference/kernels/cpu.h"
+#include "inference/kernels/decode.h"
 #include "inference/ops/conv.h"
 
 struct random {
@@ -198,4 +199,73 @@ TEST(silu_of_large_and_small_numbers_is_right)
     conv_kernel_free(k);
     free(x);
     free(y);
+}
+
+/* Two levels of odd sizes through the operator's reference and through the kernel. */
+static void check_decode(struct random *r, int bins, int classes, bool corners)
+{
+    static const float strides[] = { 8, 16 };
+    const int64_t height[] = { 5, 3 }, width[] = { 7, 4 };
+    const struct attribute attributes[] = {
+        { .name = "strides", .kind = ATTRIBUTE_FLOATS, .n = 2, .floats = strides },
+        { .name = "boxes", .kind = ATTRIBUTE_STRING, .s = corners ? "corners" : "centre" },
+    };
+    const struct node node = { .nattributes = 2,
+                               .attributes = (struct attribute *)(uintptr_t)attributes };
+    const size_t anchors = 35 + 12, floats = (4 + (size_t)classes) * anchors;
+    float *want = calloc(floats, sizeof *want), *got = calloc(floats, sizeof *got);
+    struct value maps[4],
+        rows = { .rank = 3, .dims = { 1, 4 + classes, (int64_t)anchors }, .data = want };
+    struct decode d = { .nlevels = 2,
+                        .bins = bins,
+                        .corners = corners,
+                        .classes = (size_t)classes,
+                        .anchors = anchors,
+                        .rows = got };
+    const struct value *in[] = { &maps[0], &maps[1], &maps[2], &maps[3] };
+    struct value *out[] = { &rows };
+    const struct call call = { .node = &node, .nin = 4, .nout = 1, .in = in, .out = out };
+
+    for (int i = 0; i < 4; i++) {
+        const int64_t channels = i % 2 ? classes : 4 * bins;
+        const size_t plane = (size_t)(height[i / 2] * width[i / 2]);
+        maps[i] = (struct value){ .rank = 4, .dims = { 1, channels, height[i / 2], width[i / 2] } };
+        maps[i].data = random_floats(r, (size_t)channels * plane);
+        for (size_t k = 0; k < (size_t)channels * plane; k++)
+            value_f32(&maps[i])[k] *= 8;
+    }
+    for (int i = 0; i < 2; i++)
+        d.levels[i] = (struct decode_level){
+            .boxes = to_blocks(maps[2 * i].data, 4 * (size_t)bins, (size_t)(height[i] * width[i])),
+            .scores = to_blocks(maps[2 * i + 1].data, (size_t)classes, (size_t)(height[i] * width[i])),
+            .plane = (size_t)(height[i] * width[i]),
+            .width = (size_t)width[i],
+            .stride = strides[i]
+        };
+    op_internal("YoloDecode")->reference(&call);
+    decode_run(&d, 1 + bins % 3);
+    for (size_t i = 0; i < floats; i++)
+        if (!(fabsf(want[i] - got[i]) <= (i < 4 * anchors ? 2e-4f : 1e-6f)))
+            TEST_FAIL_("%d bins, %d classes: value %zu is %g, not %g", bins, classes, i, (double)got[i],
+                       (double)want[i]);
+    for (int i = 0; i < 4; i++)
+        free(maps[i].data);
+    for (int i = 0; i < 2; i++) {
+        free((void *)(uintptr_t)d.levels[i].boxes);
+        free((void *)(uintptr_t)d.levels[i].scores);
+    }
+    free(want);
+    free(got);
+}
+
+TEST(decoded_rows_match_the_operators_reference)
+{
+    struct random r = { 5 };
+
+    if (cpu_isa() < CPU_AVX512)
+        SKIP("needs AVX-512");
+    check_decode(&r, 16, 80, false);
+    check_decode(&r, 16, 3, true);
+    check_decode(&r, 1, 17, true);
+    check_decode(&r, 1, 1, false);
 }
