@@ -1,6 +1,6 @@
 /*
- * Model cards: what an ONNX file says of itself (Ultralytics' metadata, where it has some) and what its
- * shapes say. See predictor.h and card.h.
+ * Model cards: what a file says of itself in its metadata, where it has some, and what its shapes say.
+ * See predictor.h and card.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +8,10 @@
 #include "inference/card.h"
 
 #include "inference/coco_names.h"
-#include "inference/literal.h"
+#include "inference/notes.h"
 #include "inference/pt/pt.h"
 
-enum { DEFAULT_SIDE = 640, DEFAULT_STRIDE = 32, NOTES_MEMORY_BYTES = 64 << 20 };
+enum { DEFAULT_SIDE = 640, DEFAULT_STRIDE = 32 };
 
 static const char *const task_names[TASK__COUNT] = { "detect", "segment", "classify", "pose", "obb" };
 
@@ -30,77 +30,28 @@ void model_card_free(struct model_card *c)
     free(c);
 }
 
-/* The metadata that matters, as numbers. */
-struct notes {
-    struct arena *arena;
-    char **names; /* in the arena */
-    size_t nnames;
-    int64_t imgsz[2]; /* height, width; 0: unknown */
-    int64_t stride;
-    bool end_to_end, nms_inside;
-};
-
-static const struct literal *note_literal(const struct model *m, struct arena *a, const char *key)
-{
-    const char *text = model_note(m, key);
-    const struct literal *l = NULL;
-
-    if (!text || literal_read((struct slice){ text, strlen(text) }, a, &l, NULL) != ST_OK)
-        return NULL;
-    return l;
-}
-
-static enum status read_notes(const struct model *m, struct notes *n, struct fault *f)
-{
-    const struct literal *names, *args, *flag;
-    int64_t size[2];
-    size_t count = 0;
-    enum status st;
-
-    if (!(n->arena = arena_create(NOTES_MEMORY_BYTES)))
-        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
-    if (model_note(m, "names")) {
-        if (!(names = note_literal(m, n->arena, "names")))
-            return fault_set(f, ST_INVALID, "model",
-                             "the metadata \"names\" is not a list of class names");
-        if ((st = literal_names(names, n->arena, &n->names, &n->nnames, f)) != ST_OK)
-            return st;
-    }
-    if (literal_ints(note_literal(m, n->arena, "imgsz"), size, 2, &count) && count > 0) {
-        n->imgsz[0] = size[0];
-        n->imgsz[1] = size[count - 1];
-    }
-    if (literal_ints(note_literal(m, n->arena, "stride"), size, 1, &count) && count == 1)
-        n->stride = size[0];
-    flag = note_literal(m, n->arena, "end2end");
-    n->end_to_end = flag && flag->kind == LITERAL_BOOL && flag->boolean;
-    args = note_literal(m, n->arena, "args");
-    flag = literal_get(args, "nms");
-    n->nms_inside = flag && flag->kind == LITERAL_BOOL && flag->boolean;
-    return ST_OK;
-}
-
-/* One float32 picture of three planes? Otherwise a reason. */
+/* One float32 picture of three planes, or of one? Otherwise a reason. */
 static const struct value *picture_input(const struct graph *g, char *why, size_t size)
 {
     const struct value *v = g->ninputs == 1 ? &g->tensors[g->inputs[0]].v : NULL;
     char shape[64];
 
     if (!v)
-        snprintf(why, size, "it has %d inputs; this release runs models with one", g->ninputs);
+        snprintf(why, size, "it has %d inputs, and a picture is one", g->ninputs);
     else if (v->type != DTYPE_F32 || v->rank != 4 || v->dims[0] > 1 ||
-             (v->dims[1] != 3 && v->dims[1] != -1))
-        snprintf(why, size, "its input (%s %s) is not one picture of three planes", dtype_name(v->type),
-                 value_shape_text(v, shape, sizeof shape));
+             (v->dims[1] != 3 && v->dims[1] != 1 && v->dims[1] != -1))
+        snprintf(why, size, "its input (%s %s) is not one picture of three planes or one",
+                 dtype_name(v->type), value_shape_text(v, shape, sizeof shape));
     else
         return v;
     return NULL;
 }
 
-enum status model_bind(const struct model *m, int height, int width, struct graph **ret, struct fault *f)
+enum status model_bind(const struct model *m, int planes, int height, int width, struct graph **ret,
+                       struct fault *f)
 {
     struct graph *g = graph_clone(m->graph);
-    const int64_t dims[4] = { 1, 3, height, width };
+    const int64_t dims[4] = { 1, planes, height, width };
     enum status st;
 
     if (!g)
@@ -131,15 +82,16 @@ static enum status bind_own_size(struct opened_model *o, const struct notes *n, 
     if (!in)
         return ST_OK;
     o->dynamic = in->dims[2] == -1 && in->dims[3] == -1;
-    o->height = side(in->dims[2], n->imgsz[0]);
-    o->width = side(in->dims[3], n->imgsz[1]);
+    o->height = side(in->dims[2], n->height);
+    o->width = side(in->dims[3], n->width);
+    o->planes = in->dims[1] == 1 ? 1 : 3;
     o->stride = n->stride > 0 && n->stride <= 1024 ? (int)n->stride : DEFAULT_STRIDE;
     if (o->height > LIMIT_MODEL_INPUT_PX || o->width > LIMIT_MODEL_INPUT_PX)
         return fault_set(f, ST_TOO_LARGE, "model", "the model's input is larger than %d pixels a side",
                          LIMIT_MODEL_INPUT_PX);
-    o->card->input_height = o->dynamic && !n->imgsz[0] ? 0 : o->height;
-    o->card->input_width = o->dynamic && !n->imgsz[1] ? 0 : o->width;
-    return model_bind(o->model, o->height, o->width, &o->bound, f);
+    o->card->input_height = o->dynamic && !n->height ? 0 : o->height;
+    o->card->input_width = o->dynamic && !n->width ? 0 : o->width;
+    return model_bind(o->model, o->planes, o->height, o->width, &o->bound, f);
 }
 
 /* Copies printable ASCII up to the end of a word. */
@@ -166,42 +118,100 @@ static void read_origin(const struct model *m, struct model_card *c)
     copy_word(version ? version : m->producer_version, false, c->version, sizeof c->version);
 }
 
-static const struct value *output(const struct graph *g, int i)
+/* What the metadata says for the head; what it does not say is left to the shapes. */
+static void read_facts(struct opened_model *o, const struct notes *n)
 {
-    return i < g->noutputs ? &g->tensors[g->outputs[i]].v : NULL;
-}
-
-/* By the metadata, else by shapes: [1, n] classifies, mask prototypes at a quarter of the input segment.
- */
-static void find_task(const struct opened_model *o, struct model_card *c)
-{
-    const char *named = model_note(o->model, "task");
-    const struct value *first = o->bound ? output(o->bound, 0) : NULL,
-                       *second = o->bound ? output(o->bound, 1) : NULL;
-
-    for (int t = 0; named && t < TASK__COUNT; t++)
-        if (strcmp(named, task_names[t]) == 0) {
-            c->task = (enum model_task)t;
-            c->task_known = true;
+    o->facts = (struct head_facts){
+        .nclasses = n->nnames,
+        .end_to_end = n->end_to_end,
+        .keypoints = n->keypoints,
+        .keypoint_dims = n->keypoint_dims,
+        .from_yolo = n->from_yolo,
+    };
+    for (int t = 0; n->task && t < TASK__COUNT; t++)
+        if (strcmp(n->task, task_names[t]) == 0) {
+            o->facts.task = (enum model_task)t;
+            o->facts.task_known = true;
         }
-    if (named || !first)
-        return;
-    c->task_known = true;
-    if (first->rank == 2 && first->dims[0] == 1)
-        c->task = TASK_CLASSIFY;
-    else if (first->rank == 3 && second && second->rank == 4 && second->dims[2] * 4 == o->height &&
-             second->dims[3] * 4 == o->width)
-        c->task = TASK_SEGMENT;
-    else if (first->rank == 3)
-        c->task = TASK_DETECT;
-    else
-        c->task_known = false;
 }
 
-static enum status copy_names(const struct notes *n, size_t nclasses, struct model_card *c,
-                              struct fault *f)
+static bool find_head(const struct opened_model *o, const struct graph *g, int height, int width,
+                      const char *family, struct head *ret, char *why, size_t size)
 {
-    const bool coco = n->nnames == 0 && nclasses == COCO_CLASSES && c->task == TASK_DETECT;
+    struct head_facts facts = o->facts;
+
+    facts.input_height = height;
+    facts.input_width = width;
+    head_read_graph(g, &facts);
+    return head_recognise(&facts, family, ret, why, size);
+}
+
+bool opened_model_head(const struct opened_model *o, const struct graph *g, int height, int width,
+                       struct head *ret)
+{
+    char why[160];
+
+    return find_head(o, g, height, width, head_name(&o->head), ret, why, sizeof why) &&
+           ret->task == o->head.task && ret->nclasses == o->head.nclasses;
+}
+
+/* The family's, unless the file has its own scale of pixels. */
+static void read_preprocess(struct opened_model *o, const struct notes *n)
+{
+    struct preprocess *p = &o->preprocess;
+
+    *p = o->head.family ? *o->head.family->preprocess : preprocess_yolo;
+    for (int c = 0; n->normalized && c < 3; c++) {
+        const int from = p->bgr ? 2 - c : c;
+        p->mean[c] = 255 * n->mean[from];
+        p->scale[c] = 1 / (255 * n->deviation[from]);
+    }
+}
+
+/* Head and task; sets card->runnable, or why_not. */
+static void judge(struct opened_model *o, const struct notes *n, const char *family)
+{
+    struct model_card *c = o->card;
+
+    c->task = o->facts.task;
+    c->task_known = o->facts.task_known;
+    if (!o->bound)
+        return; /* why_not says what is wrong with the input */
+    c->flops = 2 * o->bound->work;
+    if (n->task && !o->facts.task_known)
+        snprintf(c->why_not, sizeof c->why_not, "its task, %.32s, is not one that is answered here",
+                 n->task);
+    else
+        c->runnable = find_head(o, o->bound, o->height, o->width, family ? family : n->family, &o->head,
+                                c->why_not, sizeof c->why_not);
+    if (c->runnable) {
+        c->task = o->head.task;
+        c->task_known = true;
+    }
+    snprintf(c->family, sizeof c->family, "%s", head_name(&o->head));
+}
+
+/* A class's name: from the file, else the family's, else COCO's for detectors of eighty, else "class7".
+ */
+static const char *class_name(const struct opened_model *o, const struct notes *n, size_t nclasses,
+                              size_t i, char *text, size_t size)
+{
+    const char *const *labels = o->head.family ? o->head.family->labels : NULL;
+
+    if (i < n->nnames)
+        return n->names[i];
+    if (labels && labels[0] && nclasses == 1)
+        return labels[0];
+    if (n->nnames == 0 && nclasses == COCO_CLASSES && o->head.task != TASK_CLASSIFY)
+        return coco_names[i];
+    snprintf(text, size, "class%zu", i);
+    return text;
+}
+
+static enum status copy_names(const struct opened_model *o, const struct notes *n, struct fault *f)
+{
+    const size_t nclasses = n->nnames ? n->nnames : o->head.nclasses;
+    struct model_card *c = o->card;
     char fallback[24];
 
     if (nclasses > LIMIT_MODEL_CLASSES)
@@ -210,48 +220,23 @@ static enum status copy_names(const struct notes *n, size_t nclasses, struct mod
     if (nclasses && !(c->class_names = calloc(nclasses, sizeof *c->class_names)))
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     for (size_t i = 0; i < nclasses; i++) {
-        snprintf(fallback, sizeof fallback, "class%zu", i);
-        if (!(c->class_names[i] = strdup(i < n->nnames ? n->names[i] : coco ? coco_names[i] : fallback)))
+        c->class_names[i] = strdup(class_name(o, n, nclasses, i, fallback, sizeof fallback));
+        if (!c->class_names[i])
             return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
         c->nclasses = (int)i + 1;
     }
     return ST_OK;
 }
 
-/* Sets card->runnable, or why_not. */
-static void judge(struct opened_model *o, const struct notes *n)
+static enum status read_file(const void *bytes, size_t n, enum onnx_weights weights, struct model **ret,
+                             struct fault *f)
 {
-    struct model_card *c = o->card;
-    struct head head;
-
-    if (!o->bound)
-        return; /* why_not says what is wrong with the input */
-    if (!c->task_known) {
-        snprintf(c->why_not, sizeof c->why_not, "its task is not known");
-    } else if (c->task != TASK_DETECT) {
-        snprintf(c->why_not, sizeof c->why_not, "its task is %s; this release runs detectors",
-                 model_task_name(c->task));
-    } else {
-        head = head_detect(output(o->bound, 0), n->nnames, n->end_to_end || n->nms_inside, c->why_not,
-                           sizeof c->why_not);
-        c->runnable = head.kind != HEAD_NONE;
-        o->head = head;
-    }
-}
-
-static size_t count_classes(const struct opened_model *o, const struct notes *n)
-{
-    const struct value *first = o->bound ? output(o->bound, 0) : NULL;
-
-    if (n->nnames)
-        return n->nnames;
-    if (o->card->task_known && o->card->task == TASK_CLASSIFY && first)
-        return (size_t)first->dims[1];
-    return o->head.nclasses;
+    return pt_is_checkpoint(bytes, n) ? pt_read_as(bytes, n, weights, ret, f)
+                                      : onnx_read_as(bytes, n, weights, ret, f);
 }
 
 enum status opened_model_read_as(const void *bytes, size_t n, enum onnx_weights weights,
-                                 struct opened_model *ret, struct fault *f)
+                                 const char *family, struct opened_model *ret, struct fault *f)
 {
     struct opened_model o = { .card = calloc(1, sizeof *o.card) };
     struct notes notes = { 0 };
@@ -259,18 +244,19 @@ enum status opened_model_read_as(const void *bytes, size_t n, enum onnx_weights 
 
     if (!o.card)
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
-    if ((st = onnx_read_as(bytes, n, weights, &o.model, f)) != ST_OK ||
+    if ((st = read_file(bytes, n, weights, &o.model, f)) != ST_OK ||
         (st = graph_verify(o.model->graph, f)) != ST_OK ||
-        (st = read_notes(o.model, &notes, f)) != ST_OK || (st = bind_own_size(&o, &notes, f)) != ST_OK)
+        (st = notes_read(o.model, &notes, f)) != ST_OK || (st = bind_own_size(&o, &notes, f)) != ST_OK)
         goto out;
-    o.card->format = MODEL_ONNX;
+    o.card->format = pt_is_checkpoint(bytes, n) ? MODEL_PT : MODEL_ONNX;
     o.card->parameters = o.model->parameters;
     read_origin(o.model, o.card);
-    find_task(&o, o.card);
-    judge(&o, &notes);
-    st = copy_names(&notes, count_classes(&o, &notes), o.card, f);
+    read_facts(&o, &notes);
+    judge(&o, &notes, family);
+    read_preprocess(&o, &notes);
+    st = copy_names(&o, &notes, f);
 out:
-    arena_free(notes.arena);
+    notes_free(&notes);
     if (st == ST_OK)
         *ret = o;
     else
@@ -280,7 +266,7 @@ out:
 
 enum status opened_model_read(const void *bytes, size_t n, struct opened_model *ret, struct fault *f)
 {
-    return opened_model_read_as(bytes, n, ONNX_WEIGHTS_COPIED, ret, f);
+    return opened_model_read_as(bytes, n, ONNX_WEIGHTS_COPIED, NULL, ret, f);
 }
 
 void opened_model_free(struct opened_model *o)
@@ -291,14 +277,30 @@ void opened_model_free(struct opened_model *o)
     *o = (struct opened_model){ 0 };
 }
 
+/* A checkpoint with layers that this build has not is kept all the same: its card says which. */
+static enum status read_unrunnable(const void *bytes, size_t n, struct fault *why,
+                                   struct model_card **ret)
+{
+    struct fault f = FAULT_INIT;
+
+    if (pt_card_read(bytes, n, ret, &f) != ST_OK)
+        return ST_UNSUPPORTED;
+    snprintf((*ret)->why_not, sizeof(*ret)->why_not, "%.*s", (int)sizeof(*ret)->why_not - 1,
+             why->detail);
+    return ST_OK;
+}
+
 enum status model_card_read(const void *bytes, size_t n, struct model_card **ret, struct fault *f)
 {
-    struct opened_model o;
-    enum status st;
+    struct fault why = FAULT_INIT;
+    struct opened_model o = { 0 };
+    enum status st = opened_model_read_as(bytes, n, ONNX_WEIGHTS_OUTLINED, NULL, &o, &why);
 
-    if (n >= 4 && memcmp(bytes, "PK\3\4", 4) == 0)
-        return pt_card_read(bytes, n, ret, f);
-    if ((st = opened_model_read_as(bytes, n, ONNX_WEIGHTS_OUTLINED, &o, f)) != ST_OK)
+    if (st == ST_UNSUPPORTED && pt_is_checkpoint(bytes, n))
+        st = read_unrunnable(bytes, n, &why, ret);
+    if (st != ST_OK && f)
+        *f = why;
+    if (st != ST_OK || !o.card)
         return st;
     *ret = o.card;
     o.card = NULL;

@@ -1,97 +1,228 @@
-/* Letterbox: see letterbox.h. */
+/*
+ * Letterbox: see letterbox.h. Pictures are scaled bilinearly from two rows; those of classifiers
+ * (FIT_CROP) with a triangle as wide as the source pixels that meet in one of the target, as imaging
+ * libraries shrink pictures: both are one sum over taps.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include "inference/letterbox.h"
-
-enum { FILL = 114 };
 
 static int at_least_1(double x)
 {
     return x < 1 ? 1 : (int)x;
 }
 
-struct letterbox letterbox_fit(int width, int height, int input_width, int input_height)
+/* nearbyint rounds half to even, as Python's round does. */
+static struct letterbox fit_inside(struct letterbox l)
 {
-    struct letterbox l = {
-        .width = width, .height = height, .input_width = input_width, .input_height = input_height
-    };
+    const double gain = fmin((double)l.input_height / l.height, (double)l.input_width / l.width);
 
-    l.gain = fmin((double)input_height / height, (double)input_width / width);
-    /* nearbyint rounds half to even, as Python's round does */
-    l.scaled_width = at_least_1(nearbyint(width * l.gain));
-    l.scaled_height = at_least_1(nearbyint(height * l.gain));
-    l.left = (int)nearbyint((input_width - l.scaled_width) / 2.0 - 0.1);
-    l.top = (int)nearbyint((input_height - l.scaled_height) / 2.0 - 0.1);
+    l.gain_x = l.gain_y = gain;
+    l.scaled_width = at_least_1(nearbyint(l.width * gain));
+    l.scaled_height = at_least_1(nearbyint(l.height * gain));
+    if (l.fit == FIT_CENTRE) {
+        l.left = (int)nearbyint((l.input_width - l.scaled_width) / 2.0 - 0.1);
+        l.top = (int)nearbyint((l.input_height - l.scaled_height) / 2.0 - 0.1);
+    }
     return l;
 }
 
-/* Two neighbours of a target position and the weight of the second. */
+static struct letterbox fit_crop(struct letterbox l, double keep)
+{
+    const double side_x = nearbyint(l.input_width / keep), side_y = nearbyint(l.input_height / keep);
+    const double gain = fmax(side_x / l.width, side_y / l.height);
+
+    /* the longer side is cut, not rounded; a hair more, so that the shorter one comes out whole */
+    l.scaled_width = at_least_1(l.width * gain + 1e-6);
+    l.scaled_height = at_least_1(l.height * gain + 1e-6);
+    l.gain_x = (double)l.scaled_width / l.width;
+    l.gain_y = (double)l.scaled_height / l.height;
+    l.left = -(int)nearbyint((l.scaled_width - l.input_width) / 2.0);
+    l.top = -(int)nearbyint((l.scaled_height - l.input_height) / 2.0);
+    return l;
+}
+
+struct letterbox letterbox_fit(enum fit fit, double keep, int width, int height, int input_width,
+                               int input_height)
+{
+    struct letterbox l = { .fit = fit,
+                           .width = width,
+                           .height = height,
+                           .input_width = input_width,
+                           .input_height = input_height };
+
+    if (fit == FIT_CROP)
+        return fit_crop(l, keep);
+    if (fit != FIT_STRETCH)
+        return fit_inside(l);
+    l.scaled_width = input_width;
+    l.scaled_height = input_height;
+    l.gain_x = (double)input_width / width;
+    l.gain_y = (double)input_height / height;
+    return l;
+}
+
+int letterbox_first(const struct letterbox *l)
+{
+    return l->left < 0 ? 0 : l->left;
+}
+
+int letterbox_end(const struct letterbox *l)
+{
+    const int end = l->left + l->scaled_width;
+
+    return end < l->input_width ? end : l->input_width;
+}
+
+struct point letterbox_undo(const struct letterbox *l, struct point p)
+{
+    return (struct point){ (float)(((double)p.x - l->left) / l->gain_x),
+                           (float)(((double)p.y - l->top) / l->gain_y) };
+}
+
+static float clip(float x, int size)
+{
+    return x > 0 ? fminf(x, (float)size) : 0;
+}
+
+struct point letterbox_undo_clipped(const struct letterbox *l, struct point p)
+{
+    const struct point q = letterbox_undo(l, p);
+
+    return (struct point){ clip(q.x, l->width), clip(q.y, l->height) };
+}
+
+/* ---- sampling ---- */
+
+/* The source pixels low .. low + n - 1 that make one of the target, with their weights. */
 struct tap {
-    int low, high;
-    float weight;
+    int low, n;
+    size_t weights;
 };
 
-static void fill_taps(struct tap *taps, int from, int to)
-{
-    const double scale = (double)from / to;
+/* Taps of the target positions first .. end - 1 along one side. */
+struct side {
+    struct tap *taps;
+    float *weights;
+    int first, end;
+};
 
-    for (int i = 0; i < to; i++) {
-        const double x = (i + 0.5) * scale - 0.5;
-        const double low = floor(x);
-        taps[i].low = low < 0 ? 0 : low > from - 1 ? from - 1 : (int)low;
-        taps[i].high = low + 1 < 0 ? 0 : low + 1 > from - 1 ? from - 1 : (int)low + 1;
-        taps[i].weight = (float)(x - low);
-    }
+struct sampler {
+    const struct letterbox *l;
+    const uint8_t *rgb;
+    struct side across, down;
+    float *row; /* the source rows of one target row, summed: [width * 3] */
+};
+
+/* Support of the filter in source pixels: 1, or more where several become one. */
+static double support(const struct letterbox *l, double scale)
+{
+    return l->fit == FIT_CROP && scale > 1 ? scale : 1;
 }
 
-static void draw_row(const struct letterbox *l, const uint8_t *low, const uint8_t *high, float down,
-                     const struct tap *across, float *const plane[3])
+static void fill_tap(struct side *s, int i, double centre, double radius, int from)
 {
-    for (int x = 0; x < l->scaled_width; x++) {
-        const struct tap t = across[x];
-        for (int c = 0; c < 3; c++) {
-            const float a = (float)low[t.low * 3 + c], b = (float)low[t.high * 3 + c];
-            const float d = (float)high[t.low * 3 + c], e = (float)high[t.high * 3 + c];
-            const float upper = a + (b - a) * t.weight, lower = d + (e - d) * t.weight;
-            plane[c][x] = (float)(int)(upper + (lower - upper) * down + 0.5f) * (1 / 255.0f);
-        }
+    struct tap *t = &s->taps[i - s->first];
+    int low = (int)floor(centre - radius + 0.5), high = (int)floor(centre + radius + 0.5);
+    float sum = 0;
+
+    low = low < 0 ? 0 : low > from - 1 ? from - 1 : low;
+    high = high <= low ? low + 1 : high > from ? from : high;
+    t->low = low;
+    t->n = high - low;
+    for (int k = low; k < high; k++) {
+        const double distance = fabs(k + 0.5 - centre) / radius;
+        s->weights[t->weights + (size_t)(k - low)] = distance < 1 ? (float)(1 - distance) : 0;
+        sum += s->weights[t->weights + (size_t)(k - low)];
     }
+    for (int k = 0; k < t->n; k++) /* at the edges, and for the last bit elsewhere */
+        s->weights[t->weights + (size_t)k] =
+            sum > 0 ? s->weights[t->weights + (size_t)k] / sum : 1.0f / (float)t->n;
 }
 
-bool letterbox_draw(const struct letterbox *l, const uint8_t *rgb, float *planes)
+/* shift: the target position of the scaled picture's start, in the input. */
+static bool side_create(struct side *s, const struct letterbox *l, int from, int to, int shift,
+                        int input)
 {
-    const size_t plane = (size_t)l->input_width * (size_t)l->input_height, row = (size_t)l->width * 3;
-    struct tap *across = calloc((size_t)l->scaled_width + (size_t)l->scaled_height, sizeof *across),
-               *down;
+    const double scale = (double)from / to, radius = support(l, scale);
+    const size_t most = (size_t)(2 * radius) + 3;
+    int count;
 
-    if (!across)
+    s->first = shift < 0 ? 0 : shift;
+    s->end = shift + to < input ? shift + to : input;
+    count = s->end > s->first ? s->end - s->first : 0;
+    s->taps = calloc((size_t)count + 1, sizeof *s->taps);
+    s->weights = calloc((size_t)count + 1, most * sizeof *s->weights);
+    if (!s->taps || !s->weights)
         return false;
-    down = across + l->scaled_width;
-    fill_taps(across, l->width, l->scaled_width);
-    fill_taps(down, l->height, l->scaled_height);
-    for (size_t i = 0; i < 3 * plane; i++)
-        planes[i] = FILL / 255.0f;
-    for (int y = 0; y < l->scaled_height; y++) {
-        const size_t at = (size_t)(l->top + y) * (size_t)l->input_width + (size_t)l->left;
-        float *const rows[3] = { planes + at, planes + plane + at, planes + 2 * plane + at };
-        draw_row(l, rgb + (size_t)down[y].low * row, rgb + (size_t)down[y].high * row, down[y].weight,
-                 across, rows);
+    for (int i = s->first; i < s->end; i++) {
+        s->taps[i - s->first].weights = (size_t)(i - s->first) * most;
+        fill_tap(s, i, (i - shift + 0.5) * scale, radius, from);
     }
-    free(across);
     return true;
 }
 
-static float back(float x, int pad, double gain, int size)
+struct sampler *sampler_create(const struct letterbox *l, const uint8_t *rgb)
 {
-    const double y = ((double)x - pad) / gain;
+    struct sampler *s = calloc(1, sizeof *s);
 
-    return (float)(y < 0 ? 0 : y > size ? size : y);
+    if (!s)
+        return NULL;
+    s->l = l;
+    s->rgb = rgb;
+    s->row = calloc((size_t)l->width, 3 * sizeof *s->row);
+    if (!s->row || !side_create(&s->across, l, l->width, l->scaled_width, l->left, l->input_width) ||
+        !side_create(&s->down, l, l->height, l->scaled_height, l->top, l->input_height)) {
+        sampler_free(s);
+        return NULL;
+    }
+    return s;
 }
 
-void letterbox_undo(const struct letterbox *l, struct detection *d)
+void sampler_free(struct sampler *s)
 {
-    d->x0 = back(d->x0, l->left, l->gain, l->width);
-    d->x1 = back(d->x1, l->left, l->gain, l->width);
-    d->y0 = back(d->y0, l->top, l->gain, l->height);
-    d->y1 = back(d->y1, l->top, l->gain, l->height);
+    if (!s)
+        return;
+    free(s->across.taps);
+    free(s->across.weights);
+    free(s->down.taps);
+    free(s->down.weights);
+    free(s->row);
+    free(s);
+}
+
+/* The weighted sum of the tap's source rows: contiguous, the larger half of the work. */
+static void sum_rows(struct sampler *s, const struct tap *t)
+{
+    const size_t n = (size_t)s->l->width * 3;
+    const uint8_t *p = s->rgb + (size_t)t->low * n, *q = p + (t->n > 1 ? n : 0);
+    const float *w = s->down.weights + t->weights;
+    const float a = w[0], b = t->n > 1 ? w[1] : 0;
+    float *const row = s->row;
+
+    for (size_t i = 0; i < n; i++)
+        row[i] = (float)p[i] * a + (float)q[i] * b;
+    for (int k = 2; k < t->n; k++) {
+        const uint8_t *r = p + (size_t)k * n;
+        for (size_t i = 0; i < n; i++)
+            row[i] += (float)r[i] * w[k];
+    }
+}
+
+bool sampler_row(struct sampler *s, int y, float *ret)
+{
+    if (y < s->down.first || y >= s->down.end)
+        return false;
+    sum_rows(s, &s->down.taps[y - s->down.first]);
+    for (int x = 0; x < s->across.end - s->across.first; x++) {
+        const struct tap *t = &s->across.taps[x];
+        const float *w = s->across.weights + t->weights, *p = s->row + (size_t)t->low * 3;
+        float sum[3] = { 0.5f, 0.5f, 0.5f };
+        for (int k = 0; k < t->n; k++, p += 3)
+            for (int c = 0; c < 3; c++)
+                sum[c] += p[c] * w[k];
+        for (int c = 0; c < 3; c++)
+            ret[x * 3 + c] = (float)(int)sum[c];
+    }
+    return true;
 }

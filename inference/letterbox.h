@@ -1,7 +1,6 @@
 /*
- * Letterbox: a picture scaled to fit the network's input, its aspect kept, the rest filled with grey
- * 114; and the way back for boxes. Follows the scheme that YOLO training and tools use, rounding
- * included.
+ * Where a picture lies in a network's input, and the way back for boxes and points. The arithmetic is
+ * that of the tools which trained the networks, rounding included: half pixels would move every box.
  */
 #ifndef INFERENCE_LETTERBOX_H
 #define INFERENCE_LETTERBOX_H
@@ -9,24 +8,44 @@
 #include <stdint.h>
 #include "inference/predictor.h"
 
+enum fit {
+    FIT_CENTRE,   /* scaled to fit, its aspect kept, in the middle; the rest is filled */
+    FIT_TOP_LEFT, /* the same, in the upper left corner */
+    FIT_STRETCH,  /* scaled to the input's sides, whatever becomes of the aspect */
+    FIT_CROP,     /* scaled until the shorter side fits, the middle of the longer one taken */
+};
+
 struct letterbox {
+    enum fit fit;
     int width, height;             /* of the picture */
     int input_width, input_height; /* of the network */
     int scaled_width, scaled_height;
-    int left, top; /* where the scaled picture starts */
-    double gain;   /* input pixels per picture pixel; may exceed 1 */
+    int left, top;         /* where the scaled picture starts in the input; negative when cropped */
+    double gain_x, gain_y; /* input pixels per picture pixel; may exceed 1 */
 };
 
-/* All sizes >= 1. */
-struct letterbox letterbox_fit(int width, int height, int input_width, int input_height);
+/*
+ * All sizes >= 1. keep: for FIT_CROP the part of the shorter side that the network sees (classifiers
+ * are often shown the middle 7/8); else 1.
+ */
+struct letterbox letterbox_fit(enum fit fit, double keep, int width, int height, int input_width,
+                               int input_height);
 
 /*
- * rgb [height, width, 3] 8-bit to planes [3, input_height, input_width], 0..1. Bilinear with half-pixel
- * centres, rounded to 8 bits as the tools do that trained the networks. False: out of memory.
+ * Row y of the input, 0 <= y < input_height, in the columns that hold the picture: from letterbox_first
+ * up to but not including letterbox_end, red, green and blue of each, 0..255. Bilinear with half-pixel
+ * centres, rounded to 8 bits. False: the row holds no picture. sampler: see below; one thread at a time.
  */
-bool letterbox_draw(const struct letterbox *l, const uint8_t *rgb, float *planes);
+struct sampler;
+struct sampler *sampler_create(const struct letterbox *l, const uint8_t *rgb); /* NULL: no memory */
+void sampler_free(struct sampler *s);                                          /* accepts NULL */
+bool sampler_row(struct sampler *s, int y, float *ret); /* ret: [(end - first) * 3] */
+int letterbox_first(const struct letterbox *l);
+int letterbox_end(const struct letterbox *l);
 
-/* A box in input pixels to picture pixels, clipped to the picture. */
-void letterbox_undo(const struct letterbox *l, struct detection *d);
+/* From input pixels to picture pixels; the point is not clipped. */
+struct point letterbox_undo(const struct letterbox *l, struct point p);
+/* The same, clipped to the picture. */
+struct point letterbox_undo_clipped(const struct letterbox *l, struct point p);
 
 #endif

@@ -11,3 +11,6 @@ $(B)/inference/model/onnx.pb-c.o: $(B)/inference/model/onnx.pb-c.c
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -w -MMD -MP -c -o $@ $<
 $(B)/inference/model/onnx.o $(B)/inference/model/tensor.o: $(B)/inference/model/onnx.pb-c.h
+
+# Loops over pixels and over anchors: worth vectors.
+$(B)/inference/letterbox.o $(B)/inference/preprocess.o $(B)/inference/post/table.o $(B)/inference/post/mask.o: CFLAGS += -O3

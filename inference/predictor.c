@@ -7,11 +7,10 @@
 #include <string.h>
 #include <time.h>
 #include "inference/card.h"
-#include "inference/letterbox.h"
-#include "inference/post/nms.h"
+#include "inference/post/finish.h"
 #include "inference/session.h"
 
-enum { SIZES_MAX = 4, CANDIDATES_MAX = 30000, NO_SIZE = -1, PREDICTION_BYTES = 64 << 20 };
+enum { SIZES_MAX = 4, NO_SIZE = -1 };
 
 /* One compiled input size. The last one used longest ago makes room, unless a run is using it. */
 struct compiled {
@@ -91,11 +90,6 @@ enum status predictor_load(const void *bytes, size_t n, const struct load_option
     struct predictor *d = calloc(1, sizeof *d);
     enum status st;
 
-    if (n >= 4 && memcmp(bytes, "PK\3\4", 4) == 0) {
-        st = fault_set(f, ST_UNSUPPORTED, "model",
-                       "this release runs ONNX models only: export the checkpoint to ONNX");
-        goto out;
-    }
     if (!d || !(d->lock = calloc(1, sizeof(pthread_mutex_t))) ||
         !(d->sizes = calloc(SIZES_MAX, sizeof *d->sizes)) || !(d->clock = calloc(1, sizeof *d->clock))) {
         st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
@@ -103,9 +97,10 @@ enum status predictor_load(const void *bytes, size_t n, const struct load_option
     }
     pthread_mutex_init(d->lock, NULL);
     d->compile = o ? o->compile : (struct compile_options){ 0 };
-    if ((st = opened_model_read(bytes, n, &d->source, f)) != ST_OK)
+    if ((st = opened_model_read_as(bytes, n, ONNX_WEIGHTS_COPIED, o ? o->family : NULL, &d->source,
+                                   f)) != ST_OK)
         goto out;
-    if (!d->source.card->runnable) {
+    if (!d->source.bound || (o && o->family && !d->source.card->runnable)) {
         st = fault_set(f, ST_UNSUPPORTED, "model", "the model cannot be run: %s",
                        d->source.card->why_not);
         goto out;
@@ -142,15 +137,12 @@ static enum status compile_size(const struct predictor *d, const struct compiled
     struct compiled c = *wanted;
     struct graph *g;
     enum status st;
-    char why[160];
 
     if (at == NO_SIZE)
         return fault_set(f, ST_UNAVAILABLE, "imgsz", "too many input sizes are in use at once");
-    if ((st = model_bind(d->source.model, c.height, c.width, &g, f)) != ST_OK)
+    if ((st = model_bind(d->source.model, d->source.planes, c.height, c.width, &g, f)) != ST_OK)
         return st;
-    c.head = head_detect(&g->tensors[g->outputs[0]].v, d->source.head.nclasses,
-                         d->source.head.kind == HEAD_ROWS, why, sizeof why);
-    if (c.head.kind != d->source.head.kind) {
+    if (d->source.head.family && !opened_model_head(&d->source, g, c.height, c.width, &c.head)) {
         graph_free(g);
         return fault_set(f, ST_INVALID, "imgsz", "the model does not work at this size");
     }
@@ -217,6 +209,9 @@ static enum status check_options(const struct predict_options *o, int width, int
     if (o->imgsz < 0 || o->imgsz > LIMIT_MODEL_INPUT_PX)
         return fault_set(f, ST_INVALID, "imgsz", "must be between 0 and %d, got %d",
                          LIMIT_MODEL_INPUT_PX, o->imgsz);
+    if (o->top < 0 || o->top > LIMIT_DETECTIONS)
+        return fault_set(f, ST_INVALID, "top", "must be between 0 and %d, got %d", LIMIT_DETECTIONS,
+                         o->top);
     if (o->max_detections < 1 || o->max_detections > LIMIT_DETECTIONS)
         return fault_set(f, ST_INVALID, "max_detections", "must be between 1 and %d, got %d",
                          LIMIT_DETECTIONS, o->max_detections);
@@ -225,33 +220,29 @@ static enum status check_options(const struct predict_options *o, int width, int
     return ST_OK;
 }
 
-/* Raw output to detections in picture pixels. */
-static enum status finish(const struct head *h, const float *output, const struct letterbox *l,
+/* What the context holds, to a prediction. */
+static enum status finish(const struct predictor *d, const struct compiled *c,
+                          const struct context *context, const struct letterbox *l,
                           const struct predict_options *o, struct prediction *p, struct fault *f)
 {
-    const size_t most = (size_t)o->max_detections;
-    struct detection *d = calloc(h->n + 1, sizeof *d);
-    size_t n;
+    const struct graph *g = d->source.model->graph;
+    const size_t n = (size_t)g->noutputs < HEAD_OUTPUTS ? (size_t)g->noutputs : HEAD_OUTPUTS;
+    struct value out[HEAD_OUTPUTS] = { 0 };
+    const char *names[HEAD_OUTPUTS] = { 0 };
 
-    n = d ? head_candidates(h, output, o->conf, d) : 0;
-    if (!d || !detections_sort(d, n) || !(p->arena = arena_create(PREDICTION_BYTES)))
-        goto out;
-    n = n > CANDIDATES_MAX ? CANDIDATES_MAX : n;
-    n = h->kind == HEAD_ROWS ? (n < most ? n : most) : nms(d, n, o->iou, most);
-    if (!(p->items = arena_array(p->arena, n + 1, sizeof *d)))
-        goto out;
+    if (!(p->arena = arena_create(LIMIT_PREDICTION_BYTES)))
+        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     for (size_t i = 0; i < n; i++) {
-        letterbox_undo(l, &d[i]);
-        p->items[i] = d[i];
+        out[i] = context_output(context, (int)i);
+        names[i] = g->tensors[g->outputs[i]].name;
     }
-    p->n = n;
-out:
-    free(d);
-    return p->items ? ST_OK : fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    return c->head.family ? prediction_finish(&c->head, out, l, o, p, f)
+                          : prediction_copy(out, names, n, p, f);
 }
 
-static enum status run(struct compiled *c, const uint8_t *rgb, const struct letterbox *l,
-                       const struct predict_options *o, struct prediction *ret, struct fault *f)
+static enum status run(const struct predictor *d, struct compiled *c, const uint8_t *rgb,
+                       const struct letterbox *l, const struct predict_options *o,
+                       struct prediction *ret, struct fault *f)
 {
     struct prediction p = { 0 };
     struct context *context = NULL;
@@ -260,7 +251,8 @@ static enum status run(struct compiled *c, const uint8_t *rgb, const struct lett
 
     if (st != ST_OK)
         return st;
-    if (!letterbox_draw(l, rgb, context_input(context, 0).data))
+    if (!preprocess_draw(&d->source.preprocess, l, rgb, d->source.planes,
+                         context_input(context, 0).data))
         st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     then = now_ms();
     p.preprocess_ms = then - start;
@@ -269,7 +261,7 @@ static enum status run(struct compiled *c, const uint8_t *rgb, const struct lett
     start = now_ms();
     p.inference_ms = start - then;
     if (st == ST_OK)
-        st = finish(&c->head, context_output(context, 0).data, l, o, &p, f);
+        st = finish(d, c, context, l, o, &p, f);
     p.postprocess_ms = now_ms() - start;
     session_give(c->session, context);
     if (st == ST_OK)
@@ -282,14 +274,15 @@ static enum status run(struct compiled *c, const uint8_t *rgb, const struct lett
 enum status predictor_run(const struct predictor *d, const uint8_t *rgb, int width, int height,
                           const struct predict_options *o, struct prediction *ret, struct fault *f)
 {
+    const struct preprocess *p = &d->source.preprocess;
     struct letterbox l;
     enum status st;
     int at;
 
     if ((st = check_options(o, width, height, f)) != ST_OK || (st = take_size(d, o, &at, f)) != ST_OK)
         return st;
-    l = letterbox_fit(width, height, d->sizes[at].width, d->sizes[at].height);
-    st = run(&d->sizes[at], rgb, &l, o, ret, f);
+    l = letterbox_fit(p->fit, p->keep, width, height, d->sizes[at].width, d->sizes[at].height);
+    st = run(d, &d->sizes[at], rgb, &l, o, ret, f);
     give_size(d, at);
     return st;
 }

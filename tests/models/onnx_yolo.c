@@ -6,10 +6,9 @@
 
 #include "inference/predictor.h"
 #include "inference/graph/passes.h"
-#include "inference/letterbox.h"
 #include "inference/model/model.h"
 #include "inference/plan/context.h"
-#include "inference/post/nms.h"
+#include "inference/preprocess.h"
 #include "media/image.h"
 
 struct file {
@@ -200,8 +199,8 @@ TEST(the_letterbox_draws_what_the_network_was_fed)
         SKIP("fixtures are absent");
     REQUIRE(got && open_picture("images/bus.jpg", &im));
     REQUIRE((want = load_npy("models/real/v8coco-0.in.npy", INPUT)) != NULL);
-    l = letterbox_fit(im.width, im.height, 640, 640);
-    REQUIRE(letterbox_draw(&l, im.rgb, got));
+    l = letterbox_fit(FIT_CENTRE, 1, im.width, im.height, 640, 640);
+    REQUIRE(preprocess_draw(&preprocess_yolo, &l, im.rgb, 3, got));
     for (size_t i = 0; i < INPUT; i++) {
         const double d = fabs((double)got[i] - (double)want[i]) * 255;
         sum += d;
@@ -268,10 +267,11 @@ TEST(cards_of_real_files_tell_what_they_are)
         { "models/generated/yolo11n.onnx", true, 80, 640, "yolo11n" },
         { "models/generated/yolo26n.onnx", true, 80, 640, "yolo26n" },
         { "models/real/yolov8n-coco-dq-op12.onnx", true, 80, 640, NULL },
-        { "models/real/yolox_nano.onnx", false, 0, 416, NULL },
-        { "models/real/FastestDet.onnx", false, 0, 352, NULL },
-        { "models/real/nanodet_m.onnx", false, 0, 416, NULL },
-        { "models/real/ultraface-slim-320.onnx", false, 0, 0, NULL },
+        { "models/real/yolox_nano.onnx", true, 80, 416, NULL },
+        { "models/real/FastestDet.onnx", true, 80, 352, NULL },
+        { "models/real/nanodet_m.onnx", true, 80, 416, NULL },
+        { "models/real/yunet_n_320_320.onnx", true, 1, 320, NULL },
+        { "models/real/ultraface-slim-320.onnx", true, 1, 320, NULL },
     };
 
     if (!test_fixtures())

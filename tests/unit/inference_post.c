@@ -1,80 +1,161 @@
-/* From raw numbers to boxes: letterbox, heads, non-maximum suppression, each by hand-computed cases. */
+/* Candidates, suppression, and the place of a picture in a network's input, each by hand-computed cases.
+ */
 #include "tests/unit/test.h"
 
-#include "inference/letterbox.h"
-#include "inference/post/head.h"
+#include "base/limits.h"
+#include "inference/post/finish.h"
 #include "inference/post/nms.h"
 
-static struct detection box(int label, float score, float x0, float y0, float x1, float y1)
+static struct candidate box(int label, float score, float x0, float y0, float x1, float y1)
 {
-    return (struct detection){ .label = label, .score = score, .x0 = x0, .y0 = y0, .x1 = x1, .y1 = y1 };
+    return (struct candidate){ .label = label, .score = score, .x0 = x0, .y0 = y0, .x1 = x1, .y1 = y1 };
+}
+
+static struct candidate turned(float x, float y, float w, float h, float angle)
+{
+    struct candidate c = candidate_centred(x, y, w, h);
+
+    c.angle = angle;
+    c.score = 1;
+    return c;
 }
 
 TEST(nms_drops_the_weaker_of_two_overlapping_boxes_of_one_class)
 {
-    struct detection d[] = { box(0, 0.8f, 10, 10, 50, 50), box(0, 0.9f, 12, 12, 52, 52),
+    struct candidate c[] = { box(0, 0.8f, 10, 10, 50, 50), box(0, 0.9f, 12, 12, 52, 52),
                              box(1, 0.85f, 12, 12, 52, 52), box(0, 0.7f, 90, 90, 99, 99) };
+    struct candidate again[4];
 
-    REQUIRE(detections_sort(d, 4));
-    CHECK_SIZE(nms(d, 4, 0.5f, 300), 3);
-    CHECK_NEAR(d[0].score, 0.9, 1e-6);
-    CHECK_I64(d[1].label, 1);
-    CHECK_NEAR(d[2].x0, 90, 0);
+    REQUIRE(candidates_sort(c, 4));
+    memcpy(again, c, sizeof c);
+    CHECK_SIZE(nms(c, 4, 0.5f, false, 300), 3);
+    CHECK_NEAR(c[0].score, 0.9, 1e-6);
+    CHECK_I64(c[1].label, 1);
+    CHECK_NEAR(c[2].x0, 90, 0);
+    CHECK_SIZE(nms(again, 4, 0.5f, true, 300), 2);
+    CHECK_I64(again[1].label, 0);
 }
 
 TEST(nms_keeps_boxes_that_overlap_by_exactly_the_threshold)
 {
-    struct detection d[] = { box(0, 0.9f, 0, 0, 10, 10), box(0, 0.8f, 0, 0, 10, 5) };
+    struct candidate c[] = { box(0, 0.9f, 0, 0, 10, 10), box(0, 0.8f, 0, 0, 10, 5) };
 
-    CHECK_NEAR(detection_iou(&d[0], &d[1]), 0.5, 0);
-    CHECK_SIZE(nms(d, 2, 0.5f, 300), 2);
-    CHECK_SIZE(nms(d, 2, 0.49f, 300), 1);
+    CHECK_NEAR(candidate_iou(&c[0], &c[1]), 0.5, 0);
+    CHECK_SIZE(nms(c, 2, 0.5f, false, 300), 2);
+    CHECK_SIZE(nms(c, 2, 0.49f, false, 300), 1);
 }
 
 TEST(nms_stops_at_the_most_wanted)
 {
-    struct detection d[5];
+    struct candidate c[5];
 
     for (int i = 0; i < 5; i++)
-        d[i] = box(0, 1 - (float)i / 10, (float)i * 20, 0, (float)i * 20 + 10, 10);
-    CHECK_SIZE(nms(d, 5, 0.5f, 3), 3);
-    CHECK_SIZE(nms(d, 0, 0.5f, 3), 0);
+        c[i] = box(0, 1 - (float)i / 10, (float)i * 20, 0, (float)i * 20 + 10, 10);
+    CHECK_SIZE(nms(c, 5, 0.5f, false, 3), 3);
+    CHECK_SIZE(nms(c, 0, 0.5f, false, 3), 0);
+    CHECK_SIZE(nms_rotated(c, 5, 0.5f, false, 2), 2);
 }
 
 TEST(equal_scores_keep_their_order_and_nan_ranks_last)
 {
-    struct detection d[] = { box(7, NAN, 0, 0, 1, 1), box(1, 0.5f, 0, 0, 1, 1), box(2, 0.5f, 0, 0, 1, 1),
+    struct candidate c[] = { box(7, NAN, 0, 0, 1, 1), box(1, 0.5f, 0, 0, 1, 1), box(2, 0.5f, 0, 0, 1, 1),
                              box(3, 0.6f, 0, 0, 1, 1) };
 
-    REQUIRE(detections_sort(d, 4));
-    CHECK_I64(d[0].label, 3);
-    CHECK_I64(d[1].label, 1);
-    CHECK_I64(d[2].label, 2);
-    CHECK_I64(d[3].label, 7);
+    REQUIRE(candidates_sort(c, 4));
+    CHECK_I64(c[0].label, 3);
+    CHECK_I64(c[1].label, 1);
+    CHECK_I64(c[2].label, 2);
+    CHECK_I64(c[3].label, 7);
 }
 
 TEST(boxes_without_area_overlap_nothing)
 {
-    const struct detection line = box(0, 1, 5, 0, 5, 10), wide = box(0, 1, 0, 0, 10, 10);
+    const struct candidate line = box(0, 1, 5, 0, 5, 10), wide = box(0, 1, 0, 0, 10, 10);
 
-    CHECK_NEAR(detection_iou(&line, &wide), 0, 0);
-    CHECK_NEAR(detection_iou(&line, &line), 0, 0);
+    CHECK_NEAR(candidate_iou(&line, &wide), 0, 0);
+    CHECK_NEAR(candidate_iou(&line, &line), 0, 0);
 }
 
-/* Width, height, side; then gain, left, top and the scaled size, computed by hand from the rule. */
+TEST(candidates_that_are_not_finite_are_not_taken_and_scores_end_at_one)
+{
+    struct candidates c = { 0 };
+
+    candidates_add(&c, box(0, NAN, 0, 0, 1, 1));
+    candidates_add(&c, box(0, 0.5f, 0, 0, INFINITY, 1));
+    candidates_add(&c, turned(0, 0, 1, 1, NAN));
+    CHECK_SIZE(c.n, 0);
+    candidates_add(&c, box(0, 1.5f, 0, 0, 1, 1));
+    REQUIRE(c.n == 1);
+    CHECK_NEAR(c.items[0].score, 1, 0);
+    for (int i = 0; i < 1000; i++)
+        candidates_add(&c, box(i % 4, 0.5f, 0, 0, 1, 1));
+    CHECK_SIZE(c.n, 1001);
+    CHECK_SIZE(candidates_filter(c.items, c.n, (const int[]){ 3, 1 }, 2), 500);
+    CHECK_I64(c.items[0].label, 1);
+    CHECK_I64(c.items[1].label, 3);
+    candidates_free(&c);
+}
+
+/*
+ * By hand: squares of side s have variance s * s / 12 each way. Equal boxes: distance 0 but for the
+ * guards. Two squares of side 12 (variance 12), 6 apart: 36 / (4 * 24) = 0.375, so 1 - sqrt(1 -
+ * e^-0.375) = 0.4407. A square of 12 in one of 24 (variance 48): ln(60^2 / (4 * 12 * 48)) / 2 = 0.2231,
+ * hence 0.5528.
+ */
+TEST(rotated_overlap_is_that_of_gaussians)
+{
+    const struct candidate a = turned(0, 0, 12, 12, 0), aside = turned(6, 0, 12, 12, 0.7f),
+                           larger = turned(0, 0, 24, 24, 0.3f), far = turned(500, 0, 12, 12, 0);
+    const struct candidate lying = turned(0, 0, 40, 10, 0), upright = turned(0, 0, 10, 40, 1.5707963f);
+
+    CHECK_NEAR(rotated_overlap(&a, &a), 1, 1e-3);
+    CHECK_NEAR(rotated_overlap(&a, &aside), 0.4407, 1e-3);
+    CHECK_NEAR(rotated_overlap(&a, &larger), 0.5528, 1e-3);
+    CHECK_NEAR(rotated_overlap(&a, &far), 0, 1e-6);
+    CHECK_NEAR(rotated_overlap(&lying, &upright), 1, 1e-3); /* the same box, written twice */
+}
+
+/* A drops B, and B, though dropped, drops C, which A would leave: any better one counts. */
+TEST(nms_of_rotated_boxes_counts_dropped_ones_too)
+{
+    struct candidate c[] = { turned(0, 0, 12, 12, 0), turned(4, 0, 12, 12, 0), turned(8, 0, 12, 12, 0),
+                             turned(8, 0, 12, 12, 0) };
+
+    for (int i = 0; i < 4; i++)
+        c[i].score = 0.9f - 0.1f * (float)i;
+    c[3].label = 1;
+    CHECK(rotated_overlap(&c[0], &c[1]) > 0.5f && rotated_overlap(&c[0], &c[2]) < 0.5f);
+    REQUIRE(nms_rotated(c, 4, 0.5f, false, 300) == 2);
+    CHECK_NEAR(c[0].score, 0.9, 1e-6);
+    CHECK_I64(c[1].label, 1);
+}
+
+/* Width, height, side; then left, top and the scaled size, computed by hand from the rule. */
 TEST(the_letterbox_places_pictures_as_training_tools_do)
 {
     static const struct {
+        enum fit fit;
+        double keep;
         int w, h, side, scaled_w, scaled_h, left, top;
     } cases[] = {
-        { 810, 1080, 640, 480, 640, 80, 0 }, { 1280, 720, 640, 640, 360, 0, 140 },
-        { 640, 640, 640, 640, 640, 0, 0 },   { 100, 50, 640, 640, 320, 0, 160 },
-        { 641, 427, 640, 640, 426, 0, 107 }, { 1, 10000, 64, 1, 64, 31, 0 },
-        { 333, 500, 640, 426, 640, 107, 0 }, { 501, 333, 640, 640, 425, 0, 107 },
+        { FIT_CENTRE, 1, 810, 1080, 640, 480, 640, 80, 0 },
+        { FIT_CENTRE, 1, 1280, 720, 640, 640, 360, 0, 140 },
+        { FIT_CENTRE, 1, 640, 640, 640, 640, 640, 0, 0 },
+        { FIT_CENTRE, 1, 100, 50, 640, 640, 320, 0, 160 },
+        { FIT_CENTRE, 1, 641, 427, 640, 640, 426, 0, 107 },
+        { FIT_CENTRE, 1, 1, 10000, 64, 1, 64, 31, 0 },
+        { FIT_CENTRE, 1, 333, 500, 640, 426, 640, 107, 0 },
+        { FIT_CENTRE, 1, 501, 333, 640, 640, 425, 0, 107 },
+        { FIT_TOP_LEFT, 1, 810, 1080, 640, 480, 640, 0, 0 },
+        { FIT_STRETCH, 1, 810, 1080, 320, 320, 320, 0, 0 },
+        { FIT_CROP, 1, 300, 200, 100, 150, 100, -25, 0 },
+        { FIT_CROP, 1, 301, 200, 100, 150, 100, -25, 0 },
+        { FIT_CROP, 0.875, 512, 1024, 224, 256, 512, -16, -144 },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct letterbox l = letterbox_fit(cases[i].w, cases[i].h, cases[i].side, cases[i].side);
+        const struct letterbox l = letterbox_fit(cases[i].fit, cases[i].keep, cases[i].w, cases[i].h,
+                                                 cases[i].side, cases[i].side);
         CHECK_I64(l.scaled_width, cases[i].scaled_w);
         CHECK_I64(l.scaled_height, cases[i].scaled_h);
         CHECK_I64(l.left, cases[i].left);
@@ -86,9 +167,9 @@ TEST(a_picture_of_the_input_size_is_copied_and_the_border_is_grey)
 {
     const uint8_t rgb[] = { 0, 51, 102, 153, 204, 255 }; /* 2 x 1 */
     float planes[3 * 4];
-    const struct letterbox l = letterbox_fit(2, 1, 2, 2);
+    const struct letterbox l = letterbox_fit(FIT_CENTRE, 1, 2, 1, 2, 2);
 
-    REQUIRE(letterbox_draw(&l, rgb, planes));
+    REQUIRE(preprocess_draw(&preprocess_yolo, &l, rgb, 3, planes));
     CHECK_I64(l.top, 0);
     for (int c = 0; c < 3; c++) {
         CHECK_NEAR(planes[c * 4] * 255, rgb[c], 1e-4);
@@ -98,85 +179,102 @@ TEST(a_picture_of_the_input_size_is_copied_and_the_border_is_grey)
     }
 }
 
-TEST(boxes_return_to_the_picture_and_are_clipped_to_it)
+/* Blue first, less its mean, by its deviation; luma in one plane. */
+TEST(planes_come_in_the_order_and_on_the_scale_of_the_network)
 {
-    const struct letterbox l = letterbox_fit(810, 1080, 640, 640);
-    struct detection d = box(0, 1, 80, 0, 560, 640), outside = box(0, 1, -10, -5, 700, 650);
+    const uint8_t rgb[] = { 200, 100, 50 };
+    const struct letterbox l = letterbox_fit(FIT_STRETCH, 1, 1, 1, 1, 1);
+    float planes[3], luma;
 
-    letterbox_undo(&l, &d);
-    CHECK_NEAR(d.x0, 0, 1e-3);
-    CHECK_NEAR(d.x1, 810, 1e-3);
-    CHECK_NEAR(d.y1, 1080, 1e-3);
-    letterbox_undo(&l, &outside);
-    CHECK_NEAR(outside.x0, 0, 0);
-    CHECK_NEAR(outside.y0, 0, 0);
-    CHECK_NEAR(outside.x1, 810, 0);
-    CHECK_NEAR(outside.y1, 1080, 0);
+    REQUIRE(preprocess_draw(&preprocess_nanodet, &l, rgb, 3, planes));
+    CHECK_NEAR(planes[0], (50 - 103.53) / 57.375, 1e-5);
+    CHECK_NEAR(planes[2], (200 - 123.675) / 58.395, 1e-5);
+    REQUIRE(preprocess_draw(&preprocess_imagenet, &l, rgb, 3, planes));
+    CHECK_NEAR(planes[0], (200 - 123.675) / 58.395, 1e-5);
+    CHECK_NEAR(planes[2], (50 - 103.53) / 57.375, 1e-5);
+    REQUIRE(preprocess_draw(&preprocess_yolo, &l, rgb, 1, &luma));
+    CHECK_NEAR(luma * 255, 124, 1e-3); /* 59.8 + 58.7 + 5.7 */
 }
 
-static struct head detect(int64_t a, int64_t b, size_t nclasses, bool end_to_end, char why[160])
+/* Four columns to two: each target pixel is a triangle two source pixels to each side of its centre. */
+TEST(a_crop_is_shrunk_with_all_its_pixels)
 {
-    const struct value v = { .type = DTYPE_F32, .rank = 3, .dims = { 1, a, b } };
+    const uint8_t row[] = { 0, 0, 0, 80, 80, 80, 160, 160, 160, 240, 240, 240 };
+    uint8_t rgb[4 * sizeof row];
+    float crop[3 * 4], plain[3 * 4];
+    const struct letterbox l = letterbox_fit(FIT_CROP, 1, 4, 4, 2, 2),
+                           two = letterbox_fit(FIT_STRETCH, 1, 4, 4, 2, 2);
 
-    why[0] = '\0';
-    return head_detect(&v, nclasses, end_to_end, why, 160);
+    for (int y = 0; y < 4; y++)
+        memcpy(rgb + y * (int)sizeof row, row, sizeof row);
+    REQUIRE(preprocess_draw(&preprocess_yolo_crop, &l, rgb, 3, crop));
+    REQUIRE(preprocess_draw(&preprocess_stretched, &two, rgb, 3, plain));
+    /* centre 1 of 0.5 1.5 2.5 (and nothing at -0.5): weights 3 3 1 of 7: (240 + 160) / 7 */
+    CHECK_NEAR(crop[0] * 255, 57, 1e-3);
+    CHECK_NEAR(crop[1] * 255, 183, 1e-3);
+    CHECK_NEAR(plain[0] * 255, 40, 1e-3); /* two neighbours only */
+    CHECK_NEAR(plain[1] * 255, 200, 1e-3);
 }
 
-TEST(heads_are_told_by_shape_and_class_names)
+TEST(points_return_to_the_picture_and_are_clipped_to_it)
 {
-    char why[160];
-    struct head h = detect(84, 8400, 0, false, why);
+    const struct letterbox l = letterbox_fit(FIT_CENTRE, 1, 810, 1080, 640, 640),
+                           small = letterbox_fit(FIT_CENTRE, 1, 10, 20, 640, 640),
+                           stretched = letterbox_fit(FIT_STRETCH, 1, 100, 50, 200, 200);
+    struct point p = letterbox_undo_clipped(&l, (struct point){ 560, 640 });
 
-    CHECK_I64(h.kind, HEAD_ANCHORS);
-    CHECK_SIZE(h.nclasses, 80);
-    CHECK_SIZE(h.n, 8400);
-    CHECK(!h.by_anchor);
-    CHECK(detect(8400, 84, 80, false, why).by_anchor);
-    CHECK_I64(detect(84, 84, 80, false, why).kind, HEAD_ANCHORS);
-    CHECK_I64(detect(300, 6, 80, true, why).kind, HEAD_ROWS);
-    CHECK_I64(detect(8400, 6, 2, false, why).kind, HEAD_ANCHORS);
-    CHECK_I64(detect(300, 6, 2, true, why).kind, HEAD_ROWS);
-    CHECK_I64(detect(25200, 85, 80, false, why).kind, HEAD_NONE);
-    CHECK(strstr(why, "objectness") != NULL);
-    CHECK_I64(detect(116, 8400, 80, false, why).kind, HEAD_NONE);
-    CHECK(strstr(why, "80 class names") != NULL);
-    CHECK_I64(detect(8400, 84, 0, false, why).kind, HEAD_NONE);
-    CHECK(why[0] != '\0');
+    CHECK_NEAR(p.x, 810, 1e-3);
+    CHECK_NEAR(p.y, 1080, 1e-3);
+    p = letterbox_undo_clipped(&l, (struct point){ -10, 650 });
+    CHECK_NEAR(p.x, 0, 0);
+    CHECK_NEAR(p.y, 1080, 0);
+    p = letterbox_undo(&small, (struct point){ 160 + 32, 64 }); /* 32 input pixels for one */
+    CHECK_NEAR(p.x, 1, 1e-4);
+    CHECK_NEAR(p.y, 2, 1e-4);
+    p = letterbox_undo(&stretched, (struct point){ 100, 100 });
+    CHECK_NEAR(p.x, 50, 1e-4);
+    CHECK_NEAR(p.y, 25, 1e-4);
 }
 
-TEST(anchors_decode_in_both_orders_with_the_best_class)
+/* Angles come down to a quarter turn, sides change their names on the way. */
+TEST(rotated_boxes_are_told_by_an_angle_below_a_right_one)
 {
-    /* two anchors, three classes; the second is below the threshold */
-    const float by_row[] = { 10, 50, 20, 60, 4, 8, 6, 10, 0.1f, 0.2f, 0.7f, 0.25f, 0.3f, 0.1f };
-    float by_anchor[14];
-    struct detection d[2];
-    struct head h = { HEAD_ANCHORS, false, 3, 2 };
+    static const struct {
+        double angle, want;
+        bool swapped;
+    } cases[] = {
+        { 0, 0, false },
+        { 0.3, 0.3, false },
+        { 1.5707963268, 0, true },
+        { 2.0, 0.4292037, true },
+        { -0.5, 1.0707963268, true },
+        { 3.1415926536 + 0.2, 0.2, false },
+        { -0.7853981634, 0.7853981634, true },
+    };
+    const struct letterbox l = letterbox_fit(FIT_CENTRE, 1, 320, 320, 640, 640);
 
-    for (int i = 0; i < 2; i++)
-        for (int k = 0; k < 7; k++)
-            by_anchor[i * 7 + k] = by_row[k * 2 + i];
-    for (int turn = 0; turn < 2; turn++) {
-        h.by_anchor = turn == 1;
-        REQUIRE(head_candidates(&h, turn ? by_anchor : by_row, 0.25f, d) == 1);
-        CHECK_I64(d[0].label, 1);
-        CHECK_NEAR(d[0].score, 0.7, 1e-6);
-        CHECK_NEAR(d[0].x0, 8, 0);
-        CHECK_NEAR(d[0].y0, 17, 0);
-        CHECK_NEAR(d[0].x1, 12, 0);
-        CHECK_NEAR(d[0].y1, 23, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct candidate c = turned(200, 100, 80, 40, (float)cases[i].angle);
+        const struct rotated_box r = rotated_of(&c, &l);
+        CHECK_NEAR(r.angle, cases[i].want, 1e-6);
+        CHECK_NEAR(r.width, cases[i].swapped ? 20 : 40, 1e-4);
+        CHECK_NEAR(r.height, cases[i].swapped ? 40 : 20, 1e-4);
+        CHECK_NEAR((r.corners[0].x + r.corners[2].x) / 2, 100, 1e-4);
+        CHECK_NEAR((r.corners[1].y + r.corners[3].y) / 2, 50, 1e-4);
     }
 }
 
-TEST(numbers_that_are_not_finite_never_become_detections)
+/* A quarter of a half turn: (20, 10) and (-10, 20) of half sides turn to 45 degrees. */
+TEST(corners_of_a_rotated_box_go_clockwise_from_the_upper_left)
 {
-    const float nan_score[] = { 1, 1, 1, 1, NAN }, infinite_box[] = { INFINITY, 1, 1, 1, 0.9f };
-    const float rows[] = { 0, 0,    1,   NAN, 0.9f, 0, 0, 0,    1,     1, NAN, 0, 0, 0,    1,
-                           1, 0.9f, NAN, 0,   0,    1, 1, 0.9f, 1e30f, 0, 0,   1, 1, 0.9f, 1 };
-    struct detection d[5];
-    const struct head anchors = { HEAD_ANCHORS, false, 1, 1 }, end_to_end = { HEAD_ROWS, false, 2, 5 };
+    const struct letterbox l = letterbox_fit(FIT_CENTRE, 1, 640, 640, 640, 640);
+    const struct candidate c = turned(100, 100, 40, 20, 0.7853981634f);
+    const struct rotated_box r = rotated_of(&c, &l);
+    const double k = 0.7071067812;
 
-    CHECK_SIZE(head_candidates(&anchors, nan_score, 0, d), 0);
-    CHECK_SIZE(head_candidates(&anchors, infinite_box, 0, d), 0);
-    CHECK_SIZE(head_candidates(&end_to_end, rows, 0.5f, d), 2);
-    CHECK_I64(d[1].label, 1);
+    CHECK_NEAR(r.corners[0].x, 100 - 20 * k + 10 * k, 1e-3);
+    CHECK_NEAR(r.corners[0].y, 100 - 20 * k - 10 * k, 1e-3);
+    CHECK_NEAR(r.corners[1].x, 100 + 20 * k + 10 * k, 1e-3);
+    CHECK_NEAR(r.corners[1].y, 100 + 20 * k - 10 * k, 1e-3);
+    CHECK_NEAR(r.corners[2].y, 100 + 20 * k + 10 * k, 1e-3);
 }

@@ -132,8 +132,9 @@ TEST(a_model_that_cannot_run_says_why)
     CHECK_I64(c->task, TASK_SEGMENT);
     CHECK(strstr(c->why_not, "segment") != NULL);
     model_card_free(c);
-    CHECK_I64(predictor_load(m.p, m.n, NULL, &d, &f), ST_UNSUPPORTED);
-    CHECK(strstr(f.detail, "segment") != NULL);
+    CHECK_I64(predictor_load(m.p, m.n, &(struct load_options){ .family = "yolov8" }, &d, &f),
+              ST_UNSUPPORTED);
+    CHECK(strstr(f.detail, "yolov8") != NULL);
     buffer_free(&m);
     c = card(&(struct net){ .side = 64, .notes = three });
     REQUIRE(c != NULL);
@@ -141,6 +142,65 @@ TEST(a_model_that_cannot_run_says_why)
     CHECK(strstr(c->why_not, "3 class names") != NULL);
     CHECK_I64(c->nclasses, 3);
     model_card_free(c);
+}
+
+/* What no family knows is run all the same. */
+TEST(a_model_without_a_known_head_gives_its_tensors)
+{
+    static const char *const three[] = { "names", "{0: 'a', 1: 'b', 2: 'c'}", NULL };
+    struct predictor *d = load(&(struct net){ .side = 64, .notes = three });
+    uint8_t *rgb = red(64, 64);
+    struct prediction p = { 0 };
+    struct fault f = FAULT_INIT;
+
+    REQUIRE(d && rgb);
+    CHECK_STR(predictor_card(d)->family, "raw");
+    REQUIRE(predictor_run(d, rgb, 64, 64, &options, &p, &f) == ST_OK);
+    CHECK_SIZE(p.n, 0);
+    REQUIRE(p.ntensors == 1);
+    CHECK_STR(p.tensors[0].name, "y");
+    CHECK_I64(p.tensors[0].value.dims[1], ROWS);
+    CHECK_I64(p.tensors[0].value.dims[2], 64);
+    CHECK_NEAR(value_f32(&p.tensors[0].value)[4 * 64], 1, 1e-5);
+    prediction_free(&p);
+    predictor_free(d);
+    free(rgb);
+}
+
+/* Seven rows of which the last is an angle, a mask's or a point's: the whole way back to the picture. */
+TEST(a_declared_task_decides_what_the_rows_mean)
+{
+    static const char *const turned[] = {
+        "names", "['a', 'b']", "task", "obb", "imgsz", "[64, 64]", NULL
+    };
+    static const char *const posed[] = { "names",  "['a', 'b']", "task",     "pose", "kpt_shape",
+                                         "[1, 2]", "imgsz",      "[64, 64]", NULL };
+    uint8_t *rgb = red(128, 64);
+
+    for (int pose = 0; pose < 2; pose++) {
+        struct predictor *d = load(
+            &(struct net){ .side = 64, .extra_rows = pose ? 2 : 1, .notes = pose ? posed : turned });
+        struct prediction p = { 0 };
+        struct fault f = FAULT_INIT;
+        REQUIRE(d && rgb && predictor_run(d, rgb, 128, 64, &options, &p, &f) == ST_OK);
+        CHECK_I64(predictor_card(d)->task, pose ? TASK_POSE : TASK_OBB);
+        REQUIRE(p.n == 1);
+        CHECK_NEAR(p.items[0].x0, 48, 1e-3);
+        CHECK_NEAR(p.items[0].y1, 40, 1e-3);
+        REQUIRE(pose ? p.items[0].nkeypoints == 1 : p.items[0].rotated != NULL);
+        if (pose) { /* (0, 0) of the input lies in the border above the picture */
+            CHECK_NEAR(p.items[0].keypoints[0].x, 0, 0);
+            CHECK_NEAR(p.items[0].keypoints[0].y, 0, 0);
+            CHECK_NEAR(p.items[0].keypoints[0].visibility, 1, 0);
+        } else {
+            CHECK_NEAR(p.items[0].rotated->width, 32, 1e-3);
+            CHECK_NEAR(p.items[0].rotated->height, 16, 1e-3);
+            CHECK_NEAR(p.items[0].rotated->angle, 0, 0);
+        }
+        prediction_free(&p);
+        predictor_free(d);
+    }
+    free(rgb);
 }
 
 TEST(names_that_are_code_are_refused)
