@@ -127,7 +127,7 @@ static bool choose(const struct head *h, const struct predict_options *o, struct
     if (h->family->suppression == SUPPRESS_NONE)
         c->n = c->n < most ? c->n : most;
     else if (h->task == TASK_OBB)
-        c->n = nms_rotated(c->items, c->n, o->iou, o->agnostic, most);
+        return nms_rotated(c->items, c->n, o->iou, o->agnostic, most, &c->n);
     else
         c->n = nms(c->items, c->n, o->iou, o->agnostic, most);
     return true;

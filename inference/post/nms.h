@@ -1,7 +1,6 @@
 /*
  * Non-maximum suppression: of several boxes around one thing the best one stays. Candidates are sorted,
- * best first; both functions keep, in order and in place, at most `most`, and return how many. Pure,
- * allocate nothing.
+ * best first; both functions keep, in order and in place, at most `most`, and tell how many. Pure.
  *   iou       0..1
  *   agnostic  across classes; else boxes of different labels leave each other alone
  */
@@ -11,17 +10,17 @@
 #include "inference/post/candidate.h"
 
 /*
- * Greedy: drops what a kept one overlaps by more than iou. O(n * kept).
+ * Greedy: drops what a kept one overlaps by more than iou. O(n * kept), allocates nothing.
  * Source: Neubeck and Van Gool, "Efficient Non-Maximum Suppression", ICPR 2006.
  */
 size_t nms(struct candidate *items, size_t n, float iou, bool agnostic, size_t most);
 
 /*
  * For rotated boxes: drops what any better one, kept or not, overlaps by iou or more, by
- * rotated_overlap. O(n * n) in the worst case, but cheap where boxes are far apart; looks at the best
- * LIMIT_ROTATED_CANDIDATES only. Reorders what it does not keep.
+ * rotated_overlap. O(n * n), cheap where boxes are far apart; looks at the best
+ * LIMIT_ROTATED_CANDIDATES only. Reorders what it does not keep. False: out of memory.
  */
-size_t nms_rotated(struct candidate *items, size_t n, float iou, bool agnostic, size_t most);
+bool nms_rotated(struct candidate *items, size_t n, float iou, bool agnostic, size_t most, size_t *ret);
 
 /* Intersection over union of the unturned boxes, 0..1; boxes without area overlap nothing. */
 float candidate_iou(const struct candidate *a, const struct candidate *b);

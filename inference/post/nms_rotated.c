@@ -1,5 +1,6 @@
 /* Non-maximum suppression of rotated boxes: see nms.h. */
 #include <math.h>
+#include <stdlib.h>
 #include "base/limits.h"
 #include "inference/post/nms.h"
 
@@ -26,59 +27,84 @@ static double determinant(const struct gaussian *g)
     return fmax(g->a * g->b - g->c * g->c, 0);
 }
 
-/* Bhattacharyya distance. */
-static double distance(const struct gaussian *p, const struct gaussian *q)
+/* How far apart the centres are, and how unlike the shapes: their sum is the Bhattacharyya distance. */
+static double apart(const struct gaussian *p, const struct gaussian *q)
 {
     const double dx = p->x - q->x, dy = p->y - q->y;
-    const double a = p->a + q->a, b = p->b + q->b, c = p->c + q->c, d = a * b - c * c;
-    const double apart = ((a * dy * dy + b * dx * dx) / 4 - c * dx * dy / 2) / (d + tiny);
-    const double unlike = log(d / (4 * sqrt(determinant(p) * determinant(q)) + tiny) + tiny) / 2;
+    const double a = p->a + q->a, b = p->b + q->b, c = p->c + q->c;
 
-    return fmin(fmax(apart + unlike, tiny), 100);
+    return ((a * dy * dy + b * dx * dx) / 4 - c * dx * dy / 2) / (a * b - c * c + tiny);
+}
+
+static double unlike(const struct gaussian *p, const struct gaussian *q)
+{
+    const double a = p->a + q->a, b = p->b + q->b, c = p->c + q->c;
+
+    return log((a * b - c * c) / (4 * sqrt(determinant(p) * determinant(q)) + tiny) + tiny) / 2;
+}
+
+static float overlap(const struct gaussian *p, const struct gaussian *q)
+{
+    const double distance = fmin(fmax(apart(p, q) + unlike(p, q), tiny), 100);
+
+    return (float)(1 - sqrt(1 - exp(-distance) + tiny));
 }
 
 float rotated_overlap(const struct candidate *a, const struct candidate *b)
 {
     const struct gaussian p = gaussian_of(a), q = gaussian_of(b);
 
-    return (float)(1 - sqrt(1 - exp(-distance(&p, &q)) + tiny));
+    return overlap(&p, &q);
 }
 
-/*
- * Far enough apart to overlap by less than 1e-4 whatever the angles: the distance is at least d * d / 4
- * by the sum of the largest variances.
+/* Boxes whose centres alone are this far apart overlap by less than iou: most pairs, and no logarithm.
  */
-static bool are_far(const struct candidate *a, const struct candidate *b)
+static double far_enough(float iou)
 {
-    const float dx = (a->x0 + a->x1 - b->x0 - b->x1) / 2, dy = (a->y0 + a->y1 - b->y0 - b->y1) / 2;
-    const float p = fmaxf(a->x1 - a->x0, a->y1 - a->y0), q = fmaxf(b->x1 - b->x0, b->y1 - b->y0);
+    const double rest = 1 - (double)iou;
 
-    return (dx * dx + dy * dy) / 4 > 10 * (p * p + q * q + 1) / 12;
+    return iou > 1e-3f ? -log(1 - rest * rest + tiny) + 1e-3 : INFINITY;
 }
 
-static bool suppresses(const struct candidate *better, const struct candidate *c, float iou,
-                       bool agnostic)
+struct suppressor {
+    struct gaussian *shapes;
+    double far;
+    float iou;
+    bool agnostic;
+};
+
+static bool is_suppressed(const struct suppressor *s, const struct candidate *items, size_t i)
 {
-    if (!agnostic && better->label != c->label)
-        return false;
-    return (iou < 1e-3f || !are_far(better, c)) && rotated_overlap(better, c) >= iou;
+    for (size_t k = 0; k < i; k++)
+        if ((s->agnostic || items[k].label == items[i].label) &&
+            apart(&s->shapes[k], &s->shapes[i]) < s->far &&
+            overlap(&s->shapes[k], &s->shapes[i]) >= s->iou)
+            return true;
+    return false;
 }
 
 /* Kept ones gather at the front in order; the dropped ones between them and i, in any order. */
-size_t nms_rotated(struct candidate *items, size_t n, float iou, bool agnostic, size_t most)
+bool nms_rotated(struct candidate *items, size_t n, float iou, bool agnostic, size_t most, size_t *ret)
 {
     const size_t end = n < LIMIT_ROTATED_CANDIDATES ? n : LIMIT_ROTATED_CANDIDATES;
+    const struct suppressor s = { calloc(end + 1, sizeof *s.shapes), far_enough(iou), iou, agnostic };
     size_t kept = 0;
 
+    if (!s.shapes)
+        return false;
+    for (size_t i = 0; i < end; i++)
+        s.shapes[i] = gaussian_of(&items[i]);
     for (size_t i = 0; i < end && kept < most; i++) {
         const struct candidate c = items[i];
-        bool keep = true;
-        for (size_t k = 0; keep && k < i; k++)
-            keep = !suppresses(&items[k], &c, iou, agnostic);
-        if (!keep)
+        const struct gaussian g = s.shapes[i];
+        if (is_suppressed(&s, items, i))
             continue;
         items[i] = items[kept];
-        items[kept++] = c;
+        s.shapes[i] = s.shapes[kept];
+        items[kept] = c;
+        s.shapes[kept++] = g;
     }
-    return kept;
+    free(s.shapes);
+    *ret = kept;
+    return true;
 }
