@@ -26,7 +26,7 @@ CPPFLAGS := -I. -I$(B) -D_GNU_SOURCE $(shell pkg-config --cflags $(PKGS) 2> /dev
 CFLAGS   := -std=c17 -g $(WARNINGS) -pthread -fno-omit-frame-pointer -fvisibility=hidden
 LDFLAGS  := -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2> /dev/null)
-LDLIBS   := $(PKG_LIBS) -lfcgi -lmagic -lgif -ldnnl -lm
+LDLIBS   := $(PKG_LIBS) -lmagic -lgif -ldnnl -lm
 
 ifeq ($(MODE),release)
 CFLAGS += -O2 $(HARDENING)

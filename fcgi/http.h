@@ -31,7 +31,10 @@ struct transport {
     void *arg;
     const char *(*param)(void *arg, const char *name); /* CGI name; NULL when absent */
     size_t (*read)(void *arg, char *p, size_t n);      /* the body; 0 at its end */
-    bool (*write)(void *arg, const char *p, size_t n); /* false: the client has gone */
+    /* A piece of an answer whose length nobody knows yet. False: the client has gone. */
+    bool (*write)(void *arg, const char *p, size_t n);
+    /* A whole answer and its end. */
+    bool (*answer)(void *arg, struct slice head, struct slice body);
 };
 
 /* A named part of a JSON body or a form, in the order of the body. */
@@ -83,6 +86,7 @@ struct response {
     const char *content_type;
     bool streaming; /* the head is out; body went to the transport */
     bool client_gone;
+    bool handed_over; /* nginx sends a file in its place, and gives the connection up */
     int64_t streamed_bytes;
 };
 

@@ -2,15 +2,12 @@
  * fovea-api: FastCGI on the socket at fd 0 (spawn-fcgi or systemd hands it over). This file alone names
  * the dialects.
  */
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include "base/config.h"
@@ -32,7 +29,7 @@
 #include "media/sign.h"
 #include "media/store.h"
 
-enum { NDIALECTS = 2, DRAIN_S = 30, MAX_OVERRIDES = 32 };
+enum { NDIALECTS = 2, DRAIN_S = 30, TICK_S = 5, MAX_OVERRIDES = 32 };
 
 static const struct dialect *const dialects[NDIALECTS] = { &ultralytics_dialect, &automl_dialect };
 
@@ -154,24 +151,16 @@ static int threads_of(enum pool pool)
 }
 
 /* The main thread of a child waits for the signal; the workers have all signals blocked. */
-static void *wait_for_stop(void *arg)
+static void wait_for_stop(struct server *server)
 {
-    struct context *ctx = ((void **)arg)[0];
-    const int *fds = ((void **)arg)[1];
-    const uint64_t one = 1;
+    const struct timespec pause = { .tv_sec = TICK_S };
     sigset_t set;
-    int sig, null_fd;
 
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    sigwait(&set, &sig);
-    ctx->draining = true;
-    (void)!write(fds[0], &one, sizeof one);
-    if ((null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
-        dup2(null_fd, 0); /* lets go of the socket at once: a new master may bind while we finish */
-    alarm(DRAIN_S);       /* SIGALRM is not blocked: what hangs longer is ended */
-    return NULL;
+    while (sigtimedwait(&set, NULL, &pause) < 0)
+        server_tick(server);
 }
 
 static int run_child(enum pool pool)
@@ -179,9 +168,7 @@ static int run_child(enum pool pool)
     static struct context ctx;
     struct fault f = FAULT_INIT;
     struct listener *listener;
-    int stop_fd = eventfd(0, EFD_CLOEXEC), result;
-    void *arg[2] = { &ctx, &stop_fd };
-    pthread_t waiter;
+    struct server *server;
     sigset_t set;
 
     sigfillset(&set);
@@ -197,13 +184,19 @@ static int run_child(enum pool pool)
         log_event(LOG_LEVEL_ERROR, "start_failed", "detail", f.detail, NULL);
         return 78;
     }
-    if (!(listener = listener_start(&ctx)) || pthread_create(&waiter, NULL, wait_for_stop, arg) != 0)
+    if (!(listener = listener_start(&ctx)))
         return 71;
-    pthread_detach(waiter);
+    if (!(server = server_start(&ctx, 0, threads_of(pool)))) {
+        listener_stop(listener);
+        return 71;
+    }
     master_child_ready();
-    result = server_run(&ctx, 0, stop_fd, threads_of(pool));
+    wait_for_stop(server);
+    ctx.draining = true;
+    alarm(DRAIN_S); /* SIGALRM is not blocked: what hangs longer is ended */
+    server_stop(server);
     listener_stop(listener);
-    return result;
+    return 0;
 }
 
 static int run_pool(const struct options *o, char **argv, int argc)

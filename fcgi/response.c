@@ -27,6 +27,7 @@ void response_header(struct response *rs, const char *name, const char *format, 
 void response_file(struct response *rs, const char *store_path, const char *content_type)
 {
     rs->content_type = content_type;
+    rs->handed_over = true;
     response_header(rs, "X-Accel-Redirect", "/_store/%s", store_path);
 }
 
@@ -104,9 +105,8 @@ void response_send(struct request *rq, struct response *rs)
     if (rs->status != 204)
         buffer_printf(&head, "Content-Length: %zu\r\n", out->n);
     buffer_text(&head, "\r\n");
-    if (has_body)
-        buffer_bytes(&head, out->p, out->n);
     if (!head.failed)
-        rs->client_gone = !rq->transport->write(rq->transport->arg, head.p, head.n);
+        rs->client_gone = !rq->transport->answer(rq->transport->arg, (struct slice){ head.p, head.n },
+                                                 (struct slice){ out->p, has_body ? out->n : 0 });
     buffer_free(&head);
 }

@@ -1,215 +1,376 @@
 /*
- * Threads, libfcgi and the way from one to the other. One thread of a process at a time, the leader,
- * waits in epoll for the socket or the stop event; it accepts, hands the lead on and serves. When every
- * thread waited for itself, a connection woke several and two thirds of all accepts found nothing.
- * Stopping needs no signals: libfcgi's reads do not survive them (no EINTR retry). A connection is one
- * request.
+ * The event loop. All threads of a process wait in one epoll set: for the socket, for connections, for
+ * the word to stop. What is ready is served in the order in which it became so, new connections and kept
+ * ones alike, and the thread that waited last is woken first: under load none of them sleeps. A request
+ * that is not whole yet waits in its connection, not in a thread.
+ *
+ * A thread accepts one connection a turn and puts the socket back at the end of every queue: of its own
+ * set, and of the processes that wait for it, which else would get what the first of them leaves.
+ *
+ * The main thread of the process looks after what no event tells (server_tick, server_stop).
  */
 #include "fcgi/server.h"
 
 #include <errno.h>
-#include <fcgiapp.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/failpoint.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "fcgi/dbpool.h"
 #include "fcgi/metrics.h"
 #include "fcgi/router.h"
+#include "fcgi/slots.h"
 
-enum { ACCEPT_PAUSE_US = 10000 };
-
-/* What the threads of a process share to take turns. */
-struct lead {
-    pthread_mutex_t lock;
-    int listen_fd, stop_fd, epoll_fd;
+enum {
+    ACCEPT_PAUSE_US = 10000,
+    INPUT_BYTES = 32 << 10,
+    LEAVE_MS =
+        5000, /* peers that were asked to leave have this long, when nothing of theirs is under way */
+    STOP_POLL_US = 2000,
 };
 
 struct worker {
-    struct context *ctx;
-    struct lead *lead;
+    struct server *server;
     struct db *db;
     struct arena *arena;
+    struct buffer headers, body; /* of answers: the memory is kept */
+    char *input;
     pthread_t thread;
 };
 
-static const char *fcgi_param(void *arg, const char *name)
+struct server {
+    struct context *ctx;
+    struct slots slots;
+    int listen_fd, stop_fd, epoll_fd;
+    pthread_mutex_t lock; /* of what epoll is told of the socket */
+    bool listening;       /* epoll watches it */
+    struct worker *workers;
+    int nworkers;
+};
+
+/* ---- one request */
+
+static void serve_one(struct worker *w, struct connection *c, bool *ret_close)
 {
-    return FCGX_GetParam(name, ((FCGX_Request *)arg)->envp);
+    const struct transport transport = connection_transport(c);
+    struct context *ctx = w->server->ctx;
+    struct request rq = { .ctx = ctx, .db = w->db, .arena = w->arena, .transport = &transport };
+    struct response rs = { .headers = w->headers, .body = w->body };
+    const int64_t begun = clock_wall_us();
+
+    c->ended = c->gone = false;
+    c->body_at = 0;
+    serve_request(&rq, &rs);
+    response_send(&rq, &rs);
+    *ret_close = !connection_end(c) || !c->fastcgi.keep || rs.handed_over;
+    request_db_release(&rq);
+    metrics_request(ctx->metrics,
+                    rq.route ? router_index(ctx->router, rq.route) : router_count(ctx->router),
+                    rs.status, clock_wall_us() - begun);
+    w->headers = rs.headers;
+    w->body = rs.body;
+    buffer_clear(&w->headers);
+    buffer_clear(&w->body);
+    if (w->body.cap > 1 << 20)
+        buffer_free(&w->body);
+    arena_reset(w->arena);
+    fastcgi_reset(&c->fastcgi);
 }
 
-static size_t fcgi_read(void *arg, char *p, size_t n)
+/* ---- one connection */
+
+/* False: the connection is to be closed. */
+static bool take_input(struct worker *w, struct connection *c, const char *p, size_t n)
 {
-    const int got = FCGX_GetStr(p, n > 1 << 20 ? 1 << 20 : (int)n, ((FCGX_Request *)arg)->in);
-
-    return got > 0 ? (size_t)got : 0;
-}
-
-static bool fcgi_write(void *arg, const char *p, size_t n)
-{
-    FCGX_Request *r = arg;
-
-    if (failpoint_planned("response_half_sent")) {
-        (void)!FCGX_PutStr(p, (int)(n / 2), r->out);
-        (void)!FCGX_FFlush(r->out);
-        (void)failpoint("response_half_sent");
-        p += n / 2;
-        n -= n / 2;
-    }
     while (n) {
-        const int piece = n > 1 << 20 ? 1 << 20 : (int)n;
+        size_t used;
+        const enum fastcgi_result result = fastcgi_feed(&c->fastcgi, p, n, &used);
+        bool close_it = result == FASTCGI_CLOSE;
 
-        if (FCGX_PutStr(p, piece, r->out) < 0)
+        p += used;
+        n -= used;
+        if (c->fastcgi.why) {
+            log_set_request("", "", "");
+            log_event(LOG_LEVEL_WARNING, "fastcgi_refused", "detail", c->fastcgi.why, NULL);
+        }
+        if (!connection_reply(c))
             return false;
-        p += piece;
-        n -= (size_t)piece;
+        if (result == FASTCGI_REQUEST)
+            serve_one(w, c, &close_it);
+        if (close_it)
+            return false;
     }
     return true;
 }
 
-static void serve_one(struct worker *w, FCGX_Request *fcgi, struct buffer *headers, struct buffer *body)
+static void note_half(struct connection *c)
 {
-    const struct transport transport = { fcgi, fcgi_param, fcgi_read, fcgi_write };
-    struct request rq = { .ctx = w->ctx, .db = w->db, .arena = w->arena, .transport = &transport };
-    struct response rs = { .headers = *headers, .body = *body };
-    const int64_t begun = clock_wall_us();
-
-    serve_request(&rq, &rs);
-    response_send(&rq, &rs);
-    request_db_release(&rq);
-    metrics_request(w->ctx->metrics,
-                    rq.route ? router_index(w->ctx->router, rq.route) : router_count(w->ctx->router),
-                    rs.status, clock_wall_us() - begun);
-    *headers = rs.headers; /* the memory is kept for the next request */
-    *body = rs.body;
-    buffer_clear(headers);
-    buffer_clear(body);
-    if (body->cap > 1 << 20)
-        buffer_free(body);
-    arena_reset(w->arena);
+    if (fastcgi_is_idle(&c->fastcgi))
+        c->half_since_ms = 0;
+    else if (!c->half_since_ms)
+        c->half_since_ms = clock_monotonic_ms();
 }
 
-/*
- * libfcgi closes a connection by waiting for nginx to close it first, which costs as much as the rest of
- * a short request. The wait is for a body that we did not read: without one, nginx has all it needs in
- * the answer.
- */
-static bool owes_body(const FCGX_Request *fcgi)
+/* Reads and serves until nothing is left to read. The caller holds the slot. */
+static void serve_slot(struct worker *w, struct slot *slot)
 {
-    const char *length = FCGX_GetParam("CONTENT_LENGTH", fcgi->envp);
-    const char *file = FCGX_GetParam("FOVEA_BODY_FILE", fcgi->envp);
+    struct connection *c = &slot->connection;
 
-    return length && *length && strcmp(length, "0") != 0 && !(file && *file);
+    do {
+        ssize_t got;
+
+        do {
+            got = recv(c->fd, w->input, INPUT_BYTES, MSG_DONTWAIT);
+            if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) ||
+                (got > 0 && !take_input(w, c, w->input, (size_t)got))) {
+                slots_give(&w->server->slots, slot);
+                return;
+            }
+        } while (got == INPUT_BYTES || (got < 0 && errno == EINTR));
+        note_half(c);
+    } while (!slot_release(slot));
 }
 
-static bool should_stop(const struct epoll_event *events, int n, int stop_fd)
+/* ---- connections that nobody holds */
+
+/* Gives a slot back; what came while it was held is reported again. */
+static void release_and_report(struct server *s, struct slot *slot)
 {
-    for (int i = 0; i < n; i++)
-        if (events[i].data.fd == stop_fd)
-            return true;
-    return false;
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = slot };
+    const int fd = slot->connection.fd;
+
+    while (!slot_release(slot))
+        (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, fd, &event);
 }
 
-/* The next connection, or -1: somebody else took it. False: it is time to stop. */
-static bool next_connection(struct lead *lead, int *ret_fd)
-{
-    struct epoll_event events[2];
-    bool go_on;
-    int n;
+/* What becomes of connections that are idle. */
+enum idle { IDLE_STAYS, IDLE_IS_ASKED_TO_LEAVE, IDLE_IS_CLOSED };
 
-    *ret_fd = -1;
-    pthread_mutex_lock(&lead->lock);
-    n = epoll_wait(lead->epoll_fd, events, 2, -1);
-    go_on = n >= 0 ? !should_stop(events, n, lead->stop_fd) : errno == EINTR;
-    if (go_on && n > 0)
-        *ret_fd = accept4(lead->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    pthread_mutex_unlock(&lead->lock);
-    if (go_on && *ret_fd < 0 && errno != EAGAIN && errno != EINTR)
-        usleep(ACCEPT_PAUSE_US); /* out of descriptors: the socket stays readable, do not spin */
-    return go_on;
+static bool is_over(const struct connection *c, int64_t now, enum idle idle)
+{
+    if (c->half_since_ms)
+        return now - c->half_since_ms > CONNECTION_HALF_S * 1000;
+    return idle == IDLE_IS_CLOSED;
+}
+
+/* Looks at each connection that nobody holds. */
+static void look_after(struct server *s, enum idle idle)
+{
+    const int64_t now = clock_monotonic_ms();
+    size_t used;
+
+    pthread_mutex_lock(&s->slots.lock);
+    used = s->slots.used;
+    pthread_mutex_unlock(&s->slots.lock);
+    for (size_t i = 0; i < used; i++) {
+        struct slot *slot = &s->slots.all[i];
+        struct connection *c = &slot->connection;
+
+        if (!slot_try_hold(slot))
+            continue;
+        if (is_over(c, now, idle)) {
+            slots_give(&s->slots, slot);
+            continue;
+        }
+        if (idle == IDLE_IS_ASKED_TO_LEAVE && !c->told && !c->half_since_ms)
+            (void)connection_goodbye(c);
+        release_and_report(s, slot);
+    }
+}
+
+/* ---- the socket */
+
+static bool watch(struct server *s, int fd, uint32_t events, void *what)
+{
+    struct epoll_event event = { .events = events, .data.ptr = what };
+
+    return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* Back to the end of the queue; what has come meanwhile is reported again. */
+static void listen_again(struct server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->listening) {
+        (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->listen_fd, NULL);
+        (void)watch(s, s->listen_fd, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, s);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* NULL: there is none, or no room for one. */
+static struct slot *accept_one(struct server *s)
+{
+    struct slot *slot = slots_take(&s->slots);
+    const int fd = slot ? accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
+    const bool pause = fd < 0 && (!slot || (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED));
+
+    if (slot) {
+        slot->connection.fd = fd;
+        slot->connection.leaving = &s->ctx->draining;
+        slot->connection.half_since_ms = 0;
+        slot->connection.told = false;
+    }
+    if (fd >= 0)
+        return slot;
+    if (slot)
+        slots_give(&s->slots, slot);
+    else
+        look_after(s, IDLE_IS_ASKED_TO_LEAVE);
+    if (pause && !s->ctx->draining)
+        usleep(
+            ACCEPT_PAUSE_US); /* out of descriptors or slots: the socket stays readable, do not spin */
+    return NULL;
+}
+
+static void accept_turn(struct worker *w)
+{
+    struct server *s = w->server;
+    struct slot *slot = accept_one(s);
+
+    listen_again(s);
+    if (!slot)
+        return;
+    if (watch(s, slot->connection.fd, EPOLLIN | EPOLLET, slot))
+        serve_slot(w, slot);
+    else
+        slots_give(&s->slots, slot);
 }
 
 static void *worker_loop(void *arg)
 {
     struct worker *w = arg;
-    struct buffer headers = { 0 }, body = { 0 };
-    FCGX_Request fcgi;
-    int fd;
+    struct server *s = w->server;
+    struct epoll_event event;
 
-    FCGX_InitRequest(&fcgi, w->lead->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR);
-    while (next_connection(w->lead, &fd)) {
-        if (fd < 0)
-            continue;
-        fcgi.ipcFd = fd;         /* libfcgi goes on with a connection that is there, */
-        fcgi.keepConnection = 1; /* and must not take it for the end of the last one */
-        if (FCGX_Accept_r(&fcgi) < 0)
-            continue;
-        fcgi.keepConnection =
-            0; /* nginx asks for it only to see the end record: see nginx/fastcgi.conf */
-        serve_one(w, &fcgi, &headers, &body);
-        if (!owes_body(&fcgi))
-            FCGX_Detach(&fcgi);
-        FCGX_Finish_r(&fcgi);
+    for (;;) {
+        const int n = epoll_wait(s->epoll_fd, &event, 1, -1);
+
+        if (n <= 0)
+            continue; /* a debugger */
+        if (event.data.ptr == &s->stop_fd)
+            return NULL;
+        if (event.data.ptr == s)
+            accept_turn(w);
+        else if (slot_hold(event.data.ptr))
+            serve_slot(w, event.data.ptr);
     }
-    buffer_free(&headers);
-    buffer_free(&body);
-    return NULL;
 }
 
-static bool worker_start(struct worker *w, struct context *ctx, struct lead *lead)
+/* ---- what the main thread does */
+
+void server_tick(struct server *s)
 {
-    *w = (struct worker){ .ctx = ctx, .lead = lead };
-    w->db = ctx->dbpool ? NULL : db_create(ctx->dsn);
-    w->arena = arena_create(LIMIT_REQUEST_ARENA_BYTES);
-    return (w->db || ctx->dbpool) && w->arena && pthread_create(&w->thread, NULL, worker_loop, w) == 0;
+    look_after(s, IDLE_STAYS);
+}
+
+/* What stands in the socket's queue was sent to us: nobody else may have been told of it. */
+static void let_go_of_socket(struct server *s)
+{
+    const int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    struct slot *slot;
+
+    pthread_mutex_lock(&s->lock);
+    s->listening = false;
+    (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->listen_fd, NULL);
+    while ((slot = accept_one(s))) {
+        if (!watch(s, slot->connection.fd, EPOLLIN | EPOLLET, slot))
+            slots_give(&s->slots, slot);
+        else
+            release_and_report(s, slot);
+    }
+    if (null_fd >= 0)
+        dup2(null_fd, s->listen_fd);
+    pthread_mutex_unlock(&s->lock);
+    if (null_fd >= 0)
+        close(null_fd);
 }
 
 static void worker_release(struct worker *w)
 {
     db_free(w->db);
     arena_free(w->arena);
+    buffer_free(&w->headers);
+    buffer_free(&w->body);
+    free(w->input);
 }
 
-static bool lead_open(struct lead *lead)
+static void server_free(struct server *s)
 {
-    struct epoll_event listen_event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = lead->listen_fd };
-    struct epoll_event stop_event = { .events = EPOLLIN, .data.fd = lead->stop_fd };
-
-    lead->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    return lead->epoll_fd >= 0 && fcntl(lead->listen_fd, F_SETFL, O_NONBLOCK) == 0 &&
-           epoll_ctl(lead->epoll_fd, EPOLL_CTL_ADD, lead->listen_fd, &listen_event) == 0 &&
-           epoll_ctl(lead->epoll_fd, EPOLL_CTL_ADD, lead->stop_fd, &stop_event) == 0;
+    for (int i = 0; i < s->nworkers; i++)
+        worker_release(&s->workers[i]);
+    if (s->epoll_fd >= 0)
+        close(s->epoll_fd);
+    if (s->stop_fd >= 0)
+        close(s->stop_fd);
+    slots_destroy(&s->slots);
+    pthread_mutex_destroy(&s->lock);
+    free(s->workers);
+    free(s);
 }
 
-int server_run(struct context *ctx, int listen_fd, int stop_fd, int nthreads)
+void server_stop(struct server *s)
 {
-    struct worker *workers = calloc((size_t)nthreads, sizeof *workers);
-    struct lead lead = { .lock = PTHREAD_MUTEX_INITIALIZER, .listen_fd = listen_fd, .stop_fd = stop_fd };
-    int started = 0;
+    const int64_t asked = clock_monotonic_ms();
+    const uint64_t one = 1;
 
-    if (!workers || FCGX_Init() != 0 || !lead_open(&lead)) {
-        log_event(LOG_LEVEL_ERROR, "server_start_failed", "detail", strerror(errno), NULL);
-        free(workers);
-        return 1;
+    let_go_of_socket(s);
+    while (atomic_load(&s->slots.open)) {
+        look_after(s, clock_monotonic_ms() - asked > LEAVE_MS ? IDLE_IS_CLOSED : IDLE_IS_ASKED_TO_LEAVE);
+        usleep(STOP_POLL_US);
     }
-    while (started < nthreads && worker_start(&workers[started], ctx, &lead))
-        started++;
-    if (started < nthreads) /* told to stop already, when the socket is let go of, or out of something */
-        worker_release(&workers[started]);
-    if (started == 0 && !ctx->draining)
-        log_event(LOG_LEVEL_ERROR, "server_start_failed", "detail", strerror(errno), NULL);
-    for (int i = 0; i < started; i++) {
-        pthread_join(workers[i].thread, NULL);
-        worker_release(&workers[i]);
-    }
-    close(lead.epoll_fd);
-    free(workers);
-    return started || ctx->draining ? 0 : 1;
+    (void)!write(s->stop_fd, &one, sizeof one);
+    for (int i = 0; i < s->nworkers; i++)
+        pthread_join(s->workers[i].thread, NULL);
+    server_free(s);
+}
+
+/* ---- start */
+
+static bool worker_start(struct worker *w, struct server *s)
+{
+    *w = (struct worker){ .server = s };
+    w->db = s->ctx->dbpool ? NULL : db_create(s->ctx->dsn);
+    w->arena = arena_create(LIMIT_REQUEST_ARENA_BYTES);
+    w->input = malloc(INPUT_BYTES);
+    if ((w->db || s->ctx->dbpool) && w->arena && w->input &&
+        pthread_create(&w->thread, NULL, worker_loop, w) == 0)
+        return true;
+    worker_release(w);
+    return false;
+}
+
+static bool server_open(struct server *s)
+{
+    s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    s->stop_fd = eventfd(0, EFD_CLOEXEC);
+    s->listening = true;
+    return s->epoll_fd >= 0 && s->stop_fd >= 0 && s->slots.all &&
+           fcntl(s->listen_fd, F_SETFL, O_NONBLOCK) == 0 && watch(s, s->stop_fd, EPOLLIN, &s->stop_fd) &&
+           watch(s, s->listen_fd, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, s);
+}
+
+struct server *server_start(struct context *ctx, int listen_fd, int nthreads)
+{
+    struct server *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    *s = (struct server){ .ctx = ctx, .listen_fd = listen_fd, .lock = PTHREAD_MUTEX_INITIALIZER };
+    s->workers = calloc((size_t)nthreads, sizeof *s->workers);
+    if (slots_init(&s->slots) && s->workers && server_open(s))
+        while (s->nworkers < nthreads && worker_start(&s->workers[s->nworkers], s))
+            s->nworkers++;
+    if (s->nworkers > 0)
+        return s; /* fewer than wanted still serve */
+    log_event(LOG_LEVEL_ERROR, "server_start_failed", "detail", strerror(errno), NULL);
+    server_free(s);
+    return NULL;
 }

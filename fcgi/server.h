@@ -1,12 +1,23 @@
-/* Threads that accept FastCGI requests on one socket and serve them, until told to stop. */
+/*
+ * Threads that serve FastCGI connections on one socket, kept ones included, until told to stop. An idle
+ * connection costs a slot and a descriptor, no thread.
+ */
 #ifndef FCGI_SERVER_H
 #define FCGI_SERVER_H
 
 #include "fcgi/context.h"
 
-/* Serves on `listen_fd` with nthreads threads; returns after stop_fd became readable and all requests
- * were finished. */
-int server_run(struct context *ctx, int listen_fd, int stop_fd, int nthreads);
+struct server;
+
+/* Serves on `listen_fd` with nthreads threads from now on. NULL: it could not start (logged). */
+struct server *server_start(struct context *ctx, int listen_fd, int nthreads);
+/* Every few seconds: drops connections whose request does not become whole. */
+void server_tick(struct server *s);
+/*
+ * Lets go of the socket at once (another program may bind it), asks the peers to leave, and returns
+ * after every request was answered. ctx->draining is set. Releases the server.
+ */
+void server_stop(struct server *s);
 
 /* One request from its parsed parameters to its answer. */
 void serve_request(struct request *rq, struct response *rs);

@@ -71,6 +71,14 @@ static bool wire_write(void *arg, const char *p, size_t n)
     return true;
 }
 
+static bool wire_answer(void *arg, struct slice head, struct slice body)
+{
+    (void)arg;
+    (void)head;
+    (void)body;
+    return true;
+}
+
 static const char *cut(char **rest, const char *at)
 {
     const char *text = *rest ? strsep(rest, at) : NULL;
@@ -167,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = calloc(size + 1, 1), *rest = text;
     struct wire w = { 0 };
-    const struct transport transport = { &w, wire_param, wire_read, wire_write };
+    const struct transport transport = { &w, wire_param, wire_read, wire_write, wire_answer };
     struct request rq = { .ctx = the_context(), .transport = &transport };
     struct response rs = { 0 };
     struct fault f = FAULT_INIT;

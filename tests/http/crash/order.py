@@ -35,7 +35,7 @@ def step_of(call, digest):
         return "commit sent"
     if re.match(r"(recvfrom|recvmsg|read)\(", call) and r"COMMIT\0" in call:
         return "commit answered"
-    if re.match(r"(write|writev|sendto)\(", call) and re.search("Status: 20[01]", call):
+    if re.match(r"(write|writev|sendto|sendmsg)\(", call) and re.search("Status: 20[01]", call):
         return "answered"
     return None
 

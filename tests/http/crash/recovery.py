@@ -49,7 +49,7 @@ def test_children(storm):
     reads = [n for n in answers if n[2] == "read"]
     equal(failed(answers, ("read",)) + (["reconnect"] if any(n[3] == "reconnect" for n in reads) else []), [],
           f"kill -9 of api children under load: none of {len(reads)} GET requests failed")
-    equal(failed(answers, ALL, but={503}), [], "and what was no GET got 503 at worst")
+    equal(failed(answers, ALL, but={503, 409}), [], "and what was no GET got 503 at worst, or 409 while its first try went on")
     check(waited is not None, "all kinds of requests are served again", storm.statuses())
 
     answers, waited, trouble = episode(storm, lambda: [kill_all(p) for p in ("api", "slow", "predict")], ALL)
