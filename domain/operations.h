@@ -43,7 +43,8 @@ struct operation;
     F(C, REF, project, .required = true, .view = "project")                                             \
     F(C, TEXTS, types, .max = 4, .one_of = timeline_types)
 
-extern const char *const timeline_types[], *const visibilities[],
+extern const char *const timeline_types[];
+extern const char *const visibilities[],
     *const project_sorts[], *const directions[], *const roles[], *const tasks[], *const scope_names[];
 
 DECLARE_COMMAND(project_ref, PROJECT_REF)
