@@ -44,7 +44,9 @@ enum status spool_publish(struct spool *sp, struct digest *ret, int64_t *ret_siz
  * it can't. */
 enum status spool_settle(struct spool *sp, struct fault *f) MUST_USE;
 /* Read access before publishing, to check what it is: a read-only map of the whole file, valid until
- * spool_free. */
+ * spool_free. Nobody truncates the file under the map: a file that we write is ours alone, nginx never
+ * shortens a body that it has handed over, and a published file is never written to. What is left is a
+ * disk that cannot read a page back: SIGBUS ends the process, and supervision starts another. */
 enum status spool_map(struct spool *sp, const void **ret, size_t *ret_size, struct fault *f) MUST_USE;
 void spool_free(struct spool *sp); /* removes the temporary file unless published; accepts NULL */
 
