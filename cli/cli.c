@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/config.h"
+#include "base/text.h"
 #include "media/store.h"
 
 const char *cli_option(const struct cli *c, const char *name)
@@ -43,6 +44,35 @@ enum status cli_store(struct cli *c, struct store **ret, struct fault *f)
         st = store_open(config_text("media_dir"), &c->store, f);
     *ret = c->store;
     return st;
+}
+
+static enum status refuse_number(const char *name, double low, double high, struct fault *f)
+{
+    return fault_set(f, ST_INVALID, NULL, "--%s must be a number from %g to %g", name, low, high);
+}
+
+enum status cli_integer(const struct cli *c, const char *name, int64_t low, int64_t high, int64_t absent,
+                        int64_t *ret, struct fault *f)
+{
+    const char *const text = cli_option(c, name);
+    int64_t n = absent;
+
+    if (text && (!text_i64(text, strlen(text), &n) || n < low || n > high))
+        return refuse_number(name, (double)low, (double)high, f);
+    *ret = n;
+    return ST_OK;
+}
+
+enum status cli_number(const struct cli *c, const char *name, double low, double high, double absent,
+                       double *ret, struct fault *f)
+{
+    const char *const text = cli_option(c, name);
+    double x = absent;
+
+    if (text && (!text_f64(text, strlen(text), &x) || !(x >= low && x <= high)))
+        return refuse_number(name, low, high, f);
+    *ret = x;
+    return ST_OK;
 }
 
 void cli_say(const char *format, ...)

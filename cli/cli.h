@@ -14,7 +14,7 @@
 
 struct store;
 
-enum { CLI_OPTIONS = 12 };
+enum { CLI_OPTIONS = 16 };
 
 struct cli_option {
     const char *name;     /* without dashes */
@@ -29,6 +29,7 @@ struct command {
     const char *words;    /* "user add" */
     const char *argument; /* the one argument, as help shows it: "HANDLE"; NULL: none */
     const char *help;     /* one line */
+    bool many;            /* the argument may be given more than once */
     struct cli_option options[CLI_OPTIONS];
     enum status (*run)(struct cli *c, struct fault *f);
 };
@@ -36,11 +37,13 @@ struct command {
 struct cli {
     const struct command *command;
     const char *values[CLI_OPTIONS]; /* of the command's options; "" for a switch; NULL: not given */
-    const char *argument;            /* NULL: the command has none */
-    bool json;                       /* --json: data on stdout is JSON */
-    struct arena *arena;             /* for the whole run */
-    struct db *db;                   /* made by cli_db */
-    struct store *store;             /* made by cli_store */
+    const char *argument;            /* the first one; NULL: the command has none */
+    char **arguments;                /* [narguments] */
+    int narguments;
+    bool json;           /* --json: data on stdout is JSON */
+    struct arena *arena; /* for the whole run */
+    struct db *db;       /* made by cli_db */
+    struct store *store; /* made by cli_store */
 };
 
 /* The value of an option of the command's row; NULL when it was not given. */
@@ -50,6 +53,12 @@ const char *cli_option(const struct cli *c, const char *name);
 enum status cli_db(struct cli *c, struct db **ret, struct fault *f) MUST_USE;
 /* The media store, opened at the first call. */
 enum status cli_store(struct cli *c, struct store **ret, struct fault *f) MUST_USE;
+
+/* An option as a number; `absent` where it was not given. ST_INVALID names the option. */
+enum status cli_integer(const struct cli *c, const char *name, int64_t low, int64_t high, int64_t absent,
+                        int64_t *ret, struct fault *f) MUST_USE;
+enum status cli_number(const struct cli *c, const char *name, double low, double high, double absent,
+                       double *ret, struct fault *f) MUST_USE;
 
 /* Talk: a line on stderr. */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -62,6 +71,6 @@ enum status cli_print_one(const struct cli *c, const PGresult *r, const char *no
 
 /* Groups of commands, each ended by a row without words. */
 extern const struct command database_commands[], user_commands[], key_commands[], model_commands[],
-    media_commands[], config_commands[];
+    network_commands[], predict_commands[], media_commands[], config_commands[];
 
 #endif

@@ -18,8 +18,8 @@
 enum { OVERRIDES = 64, ARENA_BYTES = 64 << 20 };
 
 static const struct command *const groups[] = {
-    database_commands, user_commands,   key_commands, model_commands,
-    media_commands,    config_commands, NULL,
+    database_commands, user_commands,  key_commands,    model_commands, network_commands,
+    predict_commands,  media_commands, config_commands, NULL,
 };
 
 /* What every command understands, in any place. */
@@ -156,10 +156,12 @@ static enum status check_given(struct cli *c, char **words, int n, struct fault 
 
     if (n < wanted)
         return fault_set(f, ST_INVALID, NULL, "%s needs %s", c->command->words, c->command->argument);
-    if (n > wanted)
+    if (n > wanted && !c->command->many)
         return fault_set(f, ST_INVALID, NULL, "%s does not expect \"%s\"", c->command->words,
                          words[wanted]);
     c->argument = wanted ? words[0] : NULL;
+    c->arguments = words;
+    c->narguments = n;
     for (size_t i = 0; i < CLI_OPTIONS && c->command->options[i].name; i++)
         if (c->command->options[i].required && !c->values[i])
             return fault_set(f, ST_INVALID, NULL, "%s needs --%s", c->command->words,

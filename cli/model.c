@@ -4,52 +4,19 @@
  * sweeper may have taken a file of the same bytes just before the row was there; then all is done
  * again).
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include "base/config.h"
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/model_file.h"
 #include "inference/predictor.h"
 #include "media/store.h"
 
 static const char default_project[] = "Models";
 
-struct source {
-    const void *bytes;
-    size_t n;
-    const char *file_name;
-};
-
-static enum status source_open(const char *path, struct source *ret, struct fault *f)
-{
-    const char *const slash = strrchr(path, '/');
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    enum status st = ST_OK;
-    void *map = MAP_FAILED;
-    struct stat info;
-
-    if (fd < 0)
-        return fault_set(f, errno == ENOENT ? ST_NOT_FOUND : ST_INVALID, "file", "%s: %s", path,
-                         strerror(errno));
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0)
-        st = fault_set(f, ST_INVALID, "file", "%s is not a file with content", path);
-    else if (info.st_size > config_i64("model.max_bytes"))
-        st = fault_set(f, ST_TOO_LARGE, "file", "%s is larger than model.max_bytes", path);
-    else if ((map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
-        st = fault_set(f, ST_UNAVAILABLE, "file", "%s: %s", path, strerror(errno));
-    close(fd);
-    if (st == ST_OK)
-        *ret = (struct source){ map, (size_t)info.st_size, slash ? slash + 1 : path };
-    return st;
-}
-
-static enum status publish(struct store *store, const struct source *src, struct digest *ret,
+static enum status publish(struct store *store, const struct model_file *src, struct digest *ret,
                            struct fault *f)
 {
     struct spool *sp = NULL;
@@ -86,7 +53,7 @@ static enum status find_project(struct db *db, const char *user, const char *nam
 }
 
 /* "a/yolov8n.onnx" -> "yolov8n" */
-static const char *model_name(const struct cli *c, const struct source *src)
+static const char *model_name(const struct cli *c, const struct model_file *src)
 {
     const char *const given = cli_option(c, "name"), *const dot = strrchr(src->file_name, '.');
 
@@ -115,7 +82,7 @@ static const char read_sql[] =
     " m.runnable FROM domain.model AS m WHERE m.id = current_setting('fovea.row')::bigint";
 
 /* Rows of the model inside the open transaction, with a new project when there is none. */
-static enum status write_rows(struct cli *c, struct db *db, const struct source *src,
+static enum status write_rows(struct cli *c, struct db *db, const struct model_file *src,
                               const struct model_card *card, const struct digest *digest,
                               int64_t project, PGresult **ret, struct fault *f)
 {
@@ -161,8 +128,8 @@ static bool file_is_there(struct store *store, const struct digest *d)
 
 /* One attempt. *ret_again: the file was swept in between; nothing was changed. */
 static enum status import_once(struct cli *c, struct db *db, struct store *store,
-                               const struct source *src, const struct model_card *card, bool *ret_again,
-                               PGresult **ret, struct fault *f)
+                               const struct model_file *src, const struct model_card *card,
+                               bool *ret_again, PGresult **ret, struct fault *f)
 {
     const char *const named = cli_option(c, "project");
     struct fault ignored = FAULT_INIT;
@@ -184,7 +151,7 @@ static enum status import_once(struct cli *c, struct db *db, struct store *store
     return st;
 }
 
-static enum status import(struct cli *c, const struct source *src, const struct model_card *card,
+static enum status import(struct cli *c, const struct model_file *src, const struct model_card *card,
                           struct fault *f)
 {
     struct store *store;
@@ -213,15 +180,15 @@ static enum status import(struct cli *c, const struct source *src, const struct 
 static enum status run_import(struct cli *c, struct fault *f)
 {
     struct model_card *card = NULL;
-    struct source src = { .bytes = NULL };
+    struct model_file src = { .bytes = NULL };
     enum status st;
 
-    if ((st = source_open(c->argument, &src, f)) != ST_OK)
+    if ((st = model_file_open(c->argument, &src, f)) != ST_OK)
         return st;
     if ((st = model_card_read(src.bytes, src.n, &card, f)) == ST_OK)
         st = import(c, &src, card, f);
     model_card_free(card);
-    munmap((void *)src.bytes, src.n);
+    model_file_close(&src);
     return st;
 }
 
