@@ -65,10 +65,12 @@ const struct model_card *predictor_card(const struct predictor *d);
 size_t predictor_memory_bytes(const struct predictor *d);
 
 /* In pixels of the upright picture, x to the right, y down; 0, 0 is the outer corner of the first
- * pixel. */
+ * pixel. An array of points is an array of coordinates: x, y, x, y ... */
 struct point {
     float x, y;
 };
+
+_Static_assert(sizeof(struct point) == 2 * sizeof(float), "no padding between points");
 
 struct keypoint {
     float x, y;
