@@ -238,9 +238,11 @@ static void write_value(const struct rows *r, int row, int i, struct buffer *out
     const struct rows_column *c = &r->columns[i];
     const int column = r->first + i;
     const char *s;
+    size_t n;
     enum column_kind kind = c->kind;
 
-    if (PQgetisnull(r->result, row, column)) {
+    n = (size_t)PQgetlength(r->result, row, column);
+    if (n == 0 && PQgetisnull(r->result, row, column)) {
         buffer_text(out, "null");
         return;
     }
@@ -249,7 +251,7 @@ static void write_value(const struct rows *r, int row, int i, struct buffer *out
         kind = kind_of_type(PQftype(r->result, column));
     switch (kind) {
     case PRINT_RAW:
-        buffer_bytes(out, s, (size_t)PQgetlength(r->result, row, column));
+        buffer_bytes(out, s, n);
         break;
     case PRINT_FLOAT:
         write_float(out, s, r->style->float_point);
@@ -271,7 +273,7 @@ static void write_value(const struct rows *r, int row, int i, struct buffer *out
         break;
     case PRINT_TEXT:
     case PRINT_HIDDEN:
-        json_write_string(out, s, (size_t)PQgetlength(r->result, row, column));
+        json_write_string(out, s, n);
         break;
     }
 }

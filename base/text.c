@@ -21,7 +21,7 @@ void buffer_clear(struct buffer *b)
     b->failed = false;
 }
 
-static bool reserve(struct buffer *b, size_t more)
+bool buffer_grow(struct buffer *b, size_t more)
 {
     size_t need, cap;
     char *p;
@@ -38,6 +38,8 @@ static bool reserve(struct buffer *b, size_t more)
     cap = b->cap ? b->cap : 256;
     while (cap < need)
         cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+    if (b->max && b->max < SIZE_MAX && cap > b->max + 1)
+        cap = b->max + 1; /* no room is ever made beyond the limit: who finds room may use it */
     if (!(p = realloc(b->p, cap))) {
         b->failed = true;
         return false;
@@ -47,30 +49,12 @@ static bool reserve(struct buffer *b, size_t more)
     return true;
 }
 
-void buffer_bytes(struct buffer *b, const void *p, size_t n)
-{
-    if (!reserve(b, n) || n == 0)
-        return;
-    memcpy(b->p + b->n, p, n);
-    b->n += n;
-}
-
 void buffer_copy(struct buffer *b, size_t at, size_t n)
 {
-    if (!reserve(b, n) || n == 0)
+    if (!buffer_reserve(b, n) || n == 0)
         return;
     memcpy(b->p + b->n, b->p + at, n);
     b->n += n;
-}
-
-void buffer_text(struct buffer *b, const char *s)
-{
-    buffer_bytes(b, s, strlen(s));
-}
-
-void buffer_char(struct buffer *b, char c)
-{
-    buffer_bytes(b, &c, 1);
 }
 
 void buffer_vprintf(struct buffer *b, const char *format, va_list ap)
@@ -83,7 +67,7 @@ void buffer_vprintf(struct buffer *b, const char *format, va_list ap)
     n = vsnprintf(small, sizeof small, format, ap);
     if (n >= 0 && (size_t)n < sizeof small) {
         buffer_bytes(b, small, (size_t)n);
-    } else if (n >= 0 && reserve(b, (size_t)n)) {
+    } else if (n >= 0 && buffer_reserve(b, (size_t)n)) {
         vsnprintf(b->p + b->n, (size_t)n + 1, format, again);
         b->n += (size_t)n;
     }
@@ -101,7 +85,7 @@ void buffer_printf(struct buffer *b, const char *format, ...)
 
 const char *buffer_terminate(struct buffer *b)
 {
-    if (!reserve(b, 0))
+    if (!buffer_reserve(b, 0))
         return "";
     b->p[b->n] = '\0';
     return b->p;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A run of bytes that somebody else owns; not terminated. */
 struct slice {
@@ -26,11 +27,33 @@ struct buffer {
     bool failed;
 };
 void buffer_free(struct buffer *b);
-void buffer_clear(struct buffer *b); /* empty, keeps the memory */
-void buffer_bytes(struct buffer *b, const void *p, size_t n);
+void buffer_clear(struct buffer *b);             /* empty, keeps the memory */
+bool buffer_grow(struct buffer *b, size_t more); /* the slow half of buffer_reserve */
+
+/* Room for more bytes and a NUL behind them; false when the buffer is or becomes failed. */
+static inline bool buffer_reserve(struct buffer *b, size_t more)
+{
+    return (!b->failed && b->cap > b->n && b->cap - b->n > more) || buffer_grow(b, more);
+}
 void buffer_copy(struct buffer *b, size_t at, size_t n); /* appends n bytes of its own, from at */
-void buffer_text(struct buffer *b, const char *s);
-void buffer_char(struct buffer *b, char c);
+
+/* Here and not in text.c: answers are written in pieces of a few bytes. */
+static inline void buffer_bytes(struct buffer *b, const void *p, size_t n)
+{
+    if (n == 0 || !buffer_reserve(b, n))
+        return;
+    memcpy(b->p + b->n, p, n);
+    b->n += n;
+}
+static inline void buffer_char(struct buffer *b, char c)
+{
+    if (buffer_reserve(b, 1))
+        b->p[b->n++] = c;
+}
+static inline void buffer_text(struct buffer *b, const char *s)
+{
+    buffer_bytes(b, s, strlen(s));
+}
 void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buffer_vprintf(struct buffer *b, const char *format, va_list ap)
     __attribute__((format(printf, 2, 0)));

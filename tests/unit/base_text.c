@@ -207,3 +207,35 @@ TEST(clocks_run)
     CHECK(clock_monotonic_ms() >= first);
     CHECK(clock_wall_us() > INT64_C(1750000000) * 1000000);
 }
+
+TEST(a_limited_buffer_takes_its_limit_byte_by_byte_and_no_more)
+{
+    for (size_t max = 250; max < 262; max++) { /* around the first capacity */
+        struct buffer b = { .max = max };
+
+        for (size_t i = 0; i < max; i++)
+            buffer_char(&b, 'x');
+        CHECK(!b.failed);
+        CHECK_SIZE(strlen(buffer_terminate(&b)), max);
+        buffer_char(&b, 'x');
+        CHECK(b.failed);
+        CHECK_SIZE(b.n, max);
+        buffer_text(&b, "y");
+        CHECK_SIZE(b.n, max);
+        buffer_free(&b);
+    }
+}
+
+TEST(a_buffer_appends_bytes_of_its_own)
+{
+    struct buffer b = { 0 };
+
+    buffer_text(&b, "abc");
+    for (int i = 0; i < 10; i++)
+        buffer_copy(&b, 0, b.n); /* grows meanwhile */
+    CHECK_SIZE(b.n, 3072);
+    CHECK(memcmp(b.p + 3069, "abc", 3) == 0);
+    buffer_copy(&b, 1, 0);
+    CHECK_SIZE(b.n, 3072);
+    buffer_free(&b);
+}
