@@ -24,7 +24,11 @@
 INLINE_AVX512 __m512 exp2_512(__m512 t)
 {
     const __m512 e = _mm512_min_ps(_mm512_max_ps(t, _mm512_set1_ps(-126)), _mm512_set1_ps(126));
+/* Without optimisation it is a macro of gcc's header, which converts a constant of its own. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
     const __m512 n = _mm512_roundscale_ps(e, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#pragma GCC diagnostic pop
     const __m512 r = _mm512_sub_ps(e, n);
     __m512 p = _mm512_set1_ps(1.3333558e-3f);
 
