@@ -52,6 +52,7 @@ struct entry {
 struct module {
     const char *package, *class;
     struct entry *entries, **tail;
+    uint64_t memo; /* entry of the memo, and the file that it is of */
 };
 
 enum storage { STORE_F32, STORE_F16, STORE_BF16, STORE_F64 };
@@ -59,7 +60,7 @@ static struct {
     struct arena *arena;
     struct weights *all[2000];
     size_t nall, elements;
-    uint64_t seed;
+    uint64_t seed, memo; /* number of the file, entries of its memo */
     enum storage storage;
     bool channels_last;
 } modules;
@@ -226,7 +227,7 @@ static inline void put_weights(struct buffer *b, const struct weights *w, bool p
         PUT(b, "\x88}tR");
 }
 
-static inline void put_module_tree(struct buffer *b, const struct module *m);
+static inline void put_module_tree(struct buffer *b, struct module *m);
 
 static inline void put_group(struct buffer *b, const struct module *m, enum entry_kind kind,
                              const char *name)
@@ -278,10 +279,18 @@ static inline void put_attribute(struct buffer *b, const struct entry *e)
     }
 }
 
-static inline void put_module_tree(struct buffer *b, const struct module *m)
+static inline void put_module_tree(struct buffer *b, struct module *m)
 {
+    if (m->memo >> 32 == modules.memo >> 32) { /* written before: a module may stand in several places */
+        buffer_char(b, 'j');
+        put_number(b, m->memo, 4);
+        return;
+    }
+    m->memo = modules.memo++;
     put_global(b, m->package, m->class);
-    buffer_text(b, ")\x81}(");
+    buffer_text(b, ")\x81r");
+    put_number(b, m->memo, 4);
+    buffer_text(b, "}(");
     put_group(b, m, E_PARAMETER, "_parameters");
     put_group(b, m, E_BUFFER, "_buffers");
     put_group(b, m, E_CHILD, "_modules");
@@ -334,6 +343,7 @@ static inline void put_network(struct buffer *file, const char *class, struct mo
     struct module *m = module_new("ultralytics.nn.tasks", class);
     struct buffer pickle = { 0 }, storage = { 0 };
 
+    modules.memo = ((modules.memo >> 32) + 1) << 32;
     module_child(m, "model", layers);
     module_add(m, E_CHANNELS, "yaml")->ints[0] = channels;
     PUT(&pickle, "\x80\x02}");
