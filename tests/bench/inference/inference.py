@@ -1,0 +1,248 @@
+"""make bench-inference: our plans against ONNX Runtime (and OpenCV) on the same networks and the same picture, in
+rounds that interleave. Prints tab-separated `name value unit ceiling ratio goal`; see docs/bench.md. Contenders are
+processes that wait while others run."""
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+RUNNER = sys.argv[1]
+FIXTURES = os.environ.get("FOVEA_FIXTURES", "")
+QUICK = bool(os.environ.get("QUICK"))
+ONLY = set(os.environ.get("ONLY", "").split())
+ROUNDS = 3 if QUICK else 7
+RUNS = 3 if QUICK else 7
+
+# name, file below the fixtures, side
+NETWORKS = (
+    ("yolov8n", "models/real/yolov8n-coco-dq-op12.onnx", 640),
+    ("yolo11n", "models/generated/yolo11n.onnx", 640),
+    ("yolo26n", "models/generated/yolo26n.onnx", 640),
+    ("yolo11n-cls", "models/generated/yolo11n-cls.pt", 224),
+)
+# (network, precision): goals with 1 and 2 threads
+GOALS = {
+    ("yolov8n", "f32"): (1.4, 1.55), ("yolov8n", "bf16"): (2.2, 2.4), ("yolov8n", "int8"): (3.3, 3.5),
+    ("yolo11n", "f32"): (1.3, 1.5), ("yolo11n", "bf16"): (2.2, 2.5),
+    ("yolo26n", "f32"): (1.3, 1.3), ("yolo26n", "bf16"): (2.1, 2.1),
+    ("yolo11n-cls", "f32"): (1.5, 1.5),
+}
+PRECISIONS = ("f32", "bf16", "int8")
+
+
+def comment(*lines):
+    for line in lines:
+        print("#", line, flush=True)
+
+
+def show(number):
+    return number if isinstance(number, str) else f"{number:.4g}" if abs(number) < 1000 else f"{number:.0f}"
+
+
+def wanted(name):
+    return not ONLY or name in ONLY
+
+
+def row(name, value, unit, ceiling="n/a", ratio="n/a", goal="-"):
+    if wanted(name):
+        print("\t".join([name, show(value), unit, show(ceiling), show(ratio), goal]), flush=True)
+
+
+def absent(name, unit, why, goal="-"):
+    """A line without numbers, and the reason."""
+    if wanted(name):
+        row(name, "n/a", unit, goal=goal)
+        comment(f"{name}: {why}")
+
+
+class Contender:
+    """A process that has said "ready" or "no REASON"."""
+
+    def __init__(self, command, **environment):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env={**os.environ, **environment})
+        words = self.process.stdout.readline().split()
+        self.why = None if words[:1] == ["ready"] else " ".join(words[1:]) or "it ended early"
+        self.facts = [float(word) for word in words[1:]] if not self.why else []
+
+    def ask(self, what):
+        self.process.stdin.write(f"{what}\n")
+        self.process.stdin.flush()
+        return [float(word) for word in self.process.stdout.readline().split()]
+
+    def resident(self):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) / 1024
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def node_modules(folder):
+    """A folder with onnxruntime-node, or the reason why there is none."""
+    given = os.environ.get("BENCH_NODE_MODULES")
+    if given:
+        return given, None
+    if not shutil.which("npm"):
+        return None, "npm is not installed"
+    done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "onnxruntime-node"],
+                          cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        return None, "npm cannot fetch onnxruntime-node: " + done.stderr.strip()[-100:]
+    return folder + "/node_modules", None
+
+
+def runner(*words):
+    done = subprocess.run([RUNNER, *map(str, words)], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return done
+
+
+class Bench:
+    def __init__(self, folder):
+        self.folder = folder
+        self.modules, self.no_rival = node_modules(folder)
+        self.peaks = {}
+
+    def peak(self, threads):
+        if threads not in self.peaks:
+            self.peaks[threads] = float(runner("peak", threads))
+        return self.peaks[threads]
+
+    def rival(self, model, given, side, threads):
+        return Contender(["node", HERE + "/ort.js", model, given, f"1x3x{side}x{side}", str(threads)],
+                         NODE_PATH=self.modules)
+
+    def as_onnx(self, model):
+        """The file, or for a checkpoint the same network as ONNX; (None, reason)."""
+        if model.endswith(".onnx"):
+            return model, None
+        name = f"{self.folder}/{os.path.basename(model)}.onnx"
+        said = runner("export", model, name)
+        return (None, "ONNX has no " + said[3:]) if said.startswith("no ") else (name, None)
+
+    def network(self, name, path, side):
+        """All lines of one network."""
+        model, given = os.path.join(FIXTURES, path), f"{self.folder}/{side}.f32"
+        if not os.path.exists(given):
+            runner("input", FIXTURES + "/images/bus.jpg", side, given)
+        onnx, why = self.as_onnx(model)
+        for threads in (1, 2):
+            self.threads(name, model, onnx, why, given, side, threads)
+
+    def threads(self, name, model, onnx, why, given, side, threads):
+        lines = {precision: f"{name}-{precision}-{threads}t" for precision in PRECISIONS}
+        if ONLY and not any(line in ONLY or any(o.startswith(line) for o in ONLY) for line in lines.values()):
+            return
+        ours = {p: Contender([RUNNER, "serve", model, given, p, str(threads)]) for p in PRECISIONS}
+        avx2 = Contender([RUNNER, "serve", model, given, "f32", str(threads)], FOVEA_MAX_ISA="avx2",
+                         ONEDNN_MAX_CPU_ISA="AVX2")
+        rivals = {}
+        if self.no_rival or why:
+            comment(f"{name}: no ONNX Runtime beside it: {self.no_rival or why}")
+        else:
+            rivals["ort"] = self.rival(onnx, given, side, threads)
+            rivals["opencv"] = Contender([sys.executable, HERE + "/opencv.py", onnx, given, str(side), str(threads)])
+        everybody = {**ours, "avx2": avx2, **rivals}
+        for who in rivals:
+            if rivals[who].why and who == "ort":
+                comment(f"{name}: ONNX Runtime: {rivals[who].why}")
+        running = {who: c for who, c in everybody.items() if not c.why}
+        times = {who: [] for who in running}
+        for _ in range(ROUNDS):
+            for who, contender in running.items():
+                times[who].append(statistics.median(contender.ask(RUNS)))
+        self.report(name, threads, everybody, times)
+        for contender in everybody.values():
+            contender.close()
+
+    def report(self, name, threads, everybody, times):
+        def against(who, rival):
+            if who not in times or rival not in times:
+                return "n/a", "n/a"
+            ratios = [theirs / ours for ours, theirs in zip(times[who], times[rival])]
+            return statistics.median(times[rival]), statistics.median(ratios)
+
+        for precision in (*PRECISIONS, "avx2"):
+            line = f"{name}-{precision}-{threads}t" if precision != "avx2" else f"{name}-f32-{threads}t-avx2"
+            goal = GOALS.get((name, precision))
+            goal = f">= {goal[threads - 1]}" if goal else "-"
+            if everybody[precision].why:
+                absent(line, "ms", everybody[precision].why, goal)
+            else:
+                row(line, statistics.median(times[precision]), "ms", *against(precision, "ort"), goal)
+        if "f32" not in times:
+            return
+        flop = everybody["f32"].facts[1]
+        speed = flop / statistics.median(times["f32"]) * 1e3
+        row(f"{name}-f32-{threads}t-peak", speed, "GFLOP/s", self.peak(threads), speed / self.peak(threads))
+        if "ort" in everybody and not everybody["ort"].why:
+            mine, theirs = everybody["f32"].resident(), everybody["ort"].resident()
+            row(f"{name}-f32-{threads}t-memory", mine, "MiB", theirs, mine / theirs, "<= 0.6")
+            mine, theirs = everybody["f32"].facts[0], everybody["ort"].facts[0]
+            row(f"{name}-f32-{threads}t-load", mine, "ms", theirs, mine / theirs, "<= 150 ms")
+        for rival, line in (("opencv", f"{name}-f32-{threads}t-opencv"),):
+            if rival in everybody and everybody[rival].why:
+                absent(line, "ms", everybody[rival].why)
+            elif rival in everybody:
+                row(line, statistics.median(times["f32"]), "ms", *against("f32", rival))
+        absent(f"{name}-f32-{threads}t-libtorch", "ms",
+               "libtorch reads neither ONNX files nor checkpoints without the package that wrote them")
+        if name == "yolov8n":
+            absent(f"{name}-int8-{threads}t-ort-int8", "ms",
+                   "ONNX Runtime's static int8 form of the network needs its Python quantiser", ">= 1.6")
+
+    def clients(self):
+        model, given = os.path.join(FIXTURES, NETWORKS[0][1]), f"{self.folder}/640.f32"
+        if not wanted("two-clients"):
+            return
+        if not os.path.exists(given):
+            runner("input", FIXTURES + "/images/bus.jpg", 640, given)
+        one, two = (Contender([RUNNER, "clients", model, given, str(n)]) for n in (1, 2))
+        rates = [(one.ask(2)[0], two.ask(2)[0]) for _ in range(ROUNDS)]
+        row("two-clients", statistics.median(b for _, b in rates), "runs/s", statistics.median(a for a, _ in rates),
+            statistics.median(b / a for a, b in rates), ">= 1.9")
+        one.close()
+        two.close()
+
+    def predict(self):
+        for name, width, height in (("1080p", 1920, 1080), ("12mp", 4000, 3000)):
+            stages = ("decode", "preprocess", "network", "postprocess", "total")
+            lines = [f"predict-{name}-{stage}" for stage in stages]
+            if not any(map(wanted, lines)):
+                continue
+            picture = f"{self.folder}/{name}.jpg"
+            runner("picture", FIXTURES + "/images/zidane.jpg", width, height, picture)
+            contender = Contender([RUNNER, "predict", os.path.join(FIXTURES, NETWORKS[0][1]), picture, "2"])
+            if contender.why:
+                absent(lines[-1], "ms", contender.why)
+                continue
+            contender.ask(2)
+            runs = [contender.ask(1) for _ in range(ROUNDS * 2)]
+            contender.close()
+            total = statistics.median(map(sum, runs))
+            comment(f"{name}: a JPEG of {os.path.getsize(picture) / 1e6:.2f} MB, 2 threads; ceiling: the total")
+            for i, line in enumerate(lines[:-1]):
+                part = statistics.median(run[i] for run in runs)
+                row(line, part, "ms", total, part / total)
+            row(lines[-1], total, "ms")
+
+
+def main():
+    if not os.path.isdir(os.path.join(FIXTURES, "models")):
+        comment("the networks are in FOVEA_FIXTURES, which is not there: nothing is measured")
+        return
+    with tempfile.TemporaryDirectory(prefix="fovea-bench-") as folder:
+        bench = Bench(folder)
+        comment(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors, {ROUNDS} rounds of {RUNS} runs",
+                "name\tvalue\tunit\tceiling\tratio\tgoal")
+        for network in NETWORKS:
+            bench.network(*network)
+        bench.clients()
+        bench.predict()
+
+
+main()
