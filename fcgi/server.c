@@ -4,8 +4,8 @@
  * ones alike, and the thread that waited last is woken first: under load none of them sleeps. A request
  * that is not whole yet waits in its connection, not in a thread.
  *
- * A thread accepts one connection a turn and puts the socket back at the end of every queue: of its own
- * set, and of the processes that wait for it, which else would get what the first of them leaves.
+ * A thread accepts a few connections a turn and puts the socket back at the end of every queue: of its
+ * own set, and of the processes that wait for it, which else would get what the first of them leaves.
  *
  * The main thread of the process looks after what no event tells (server_tick, server_stop).
  */
@@ -30,6 +30,7 @@
 
 enum {
     ACCEPT_PAUSE_US = 10000,
+    ACCEPTS_A_TURN = 16,
     INPUT_BYTES = 32 << 10,
     LEAVE_MS =
         5000, /* peers that were asked to leave have this long, when nothing of theirs is under way */
@@ -225,23 +226,35 @@ static struct slot *accept_one(struct server *s)
     else
         look_after(s, IDLE_IS_ASKED_TO_LEAVE);
     if (pause && !s->ctx->draining)
-        usleep(
-            ACCEPT_PAUSE_US); /* out of descriptors or slots: the socket stays readable, do not spin */
+        usleep(ACCEPT_PAUSE_US); /* out of descriptors or slots: do not spin */
     return NULL;
 }
 
+/* Epoll reports the connection from now on; what it brought along already, too. */
+static bool slot_watch(struct server *s, struct slot *slot)
+{
+    const bool ok = watch(s, slot->connection.fd, EPOLLIN | EPOLLET, slot);
+
+    if (!ok)
+        slots_give(&s->slots, slot);
+    return ok;
+}
+
+/*
+ * Serves the first that it accepts; the others queue behind the connections that are ready already. One
+ * alone a turn would let a crowd wait for as many rounds of all kept connections (seconds, measured).
+ */
 static void accept_turn(struct worker *w)
 {
     struct server *s = w->server;
-    struct slot *slot = accept_one(s);
+    struct slot *first = accept_one(s), *slot;
 
+    for (int i = 1; i < ACCEPTS_A_TURN && first && (slot = accept_one(s)); i++)
+        if (slot_watch(s, slot))
+            release_and_report(s, slot);
     listen_again(s);
-    if (!slot)
-        return;
-    if (watch(s, slot->connection.fd, EPOLLIN | EPOLLET, slot))
-        serve_slot(w, slot);
-    else
-        slots_give(&s->slots, slot);
+    if (first && slot_watch(s, first))
+        serve_slot(w, first);
 }
 
 static void *worker_loop(void *arg)
@@ -281,9 +294,7 @@ static void let_go_of_socket(struct server *s)
     s->listening = false;
     (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->listen_fd, NULL);
     while ((slot = accept_one(s))) {
-        if (!watch(s, slot->connection.fd, EPOLLIN | EPOLLET, slot))
-            slots_give(&s->slots, slot);
-        else
+        if (slot_watch(s, slot))
             release_and_report(s, slot);
     }
     if (null_fd >= 0)
