@@ -7,6 +7,9 @@ const char *const model_statuses[] = {
     "pending", "untrained", "starting", "running", "completed", "failed", "cancelled", NULL,
 };
 
+const char *const precisions[] = { "auto", "f32", "bf16", "int8", NULL };
+const char *const predict_outputs[] = { "json", "jpeg", "png", NULL };
+
 const char *const asset_types[] = { "models", NULL };
 
 DEFINE_COMMAND(model_ref, MODEL_REF)
@@ -94,5 +97,5 @@ const struct operation op_upload_complete = {
     .call = "domain.upload_complete",
     .read = "domain.upload_get",
     .input = &upload_complete_record,
-    .nargs = FIELD(upload_complete, why_not) + 1,
+    .nargs = FIELD(upload_complete, gflops) + 1,
 };

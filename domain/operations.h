@@ -83,7 +83,7 @@ extern const struct operation op_member_list, op_member_set, op_member_remove, o
     F(C, ENUM, status, .one_of = model_statuses)                                                        \
     F(C, TEXT, slug, .max = 128)
 
-/* What a model file says of itself. */
+/* What a model file says of itself; GFLOPs stand apart, where the function's later arguments do. */
 #define MODEL_CARD(F, C)                                                                                \
     F(C, TEXT, architecture, .max = 200)                                                                \
     F(C, TEXTS, class_names, .max = 25000, .item_max = 100)                                             \
@@ -105,7 +105,8 @@ extern const struct operation op_member_list, op_member_set, op_member_remove, o
     F(C, TEXT, file_name, .max = 255)                                                                   \
     F(C, DIGEST, digest, .max = 0)                                                                      \
     F(C, I64, size, .max = INT64_MAX)                                                                   \
-    F(C, TEXT, media_type, .max = 100)
+    F(C, TEXT, media_type, .max = 100)                                                                  \
+    F(C, F64, gflops, .bounded = true, .fmin = 0, .fmax = 1e9)
 
 extern const char *const model_statuses[];
 
@@ -129,6 +130,7 @@ extern const struct operation op_model_get, op_model_list, op_model_create, op_m
     F(C, REF, upload, .required = true, .view = "upload")                                               \
     F(C, ENUM, task, .one_of = tasks)                                                                   \
     MODEL_CARD(F, C)                                                                                    \
+    F(C, F64, gflops, .bounded = true, .fmin = 0, .fmax = 1e9)                                          \
     F(C, TEXT, checksum, .min = 64, .max = 64)
 
 extern const char *const asset_types[];
@@ -143,9 +145,17 @@ extern const struct operation op_upload_create, op_upload_complete;
     F(C, F64, conf, .bounded = true, .fmin = 0, .fmax = 1)                                              \
     F(C, F64, iou, .bounded = true, .fmin = 0, .fmax = 1)                                               \
     F(C, I64, imgsz, .min = 32, .max = 1280)                                                            \
+    F(C, I64, max_det, .min = 1, .max = LIMIT_DETECTIONS)                                               \
+    F(C, I64, top, .min = 1, .max = LIMIT_DETECTIONS)                                                   \
+    F(C, BOOL, agnostic, .max = 0)                                                                      \
+    F(C, ENUM, precision, .one_of = precisions)                                                         \
+    F(C, BOOL, exact, .max = 0)                                                                         \
+    F(C, ENUM, output, .one_of = predict_outputs)                                                       \
     F(C, BOOL, normalize, .max = 0)                                                                     \
     F(C, I64, decimals, .min = 0, .max = 10)                                                            \
     F(C, TEXT, source, .max = LIMIT_MULTIPART_TEXT_BYTES)
+
+extern const char *const precisions[], *const predict_outputs[];
 
 DECLARE_COMMAND(predict_input, PREDICT_INPUT)
 

@@ -55,6 +55,10 @@ static void set_number(void *cmd, int field, int64_t *member, int64_t value)
         (cmd)->class_names =                                                                            \
             (struct texts){ (const char *const *)(card)->class_names, (size_t)(card)->nclasses };       \
         field_mark(cmd, FIELD(C, class_names));                                                         \
+        if ((card)->flops > 0) {                                                                        \
+            (cmd)->gflops = (card)->flops / 1e9;                                                        \
+            field_mark(cmd, FIELD(C, gflops));                                                          \
+        }                                                                                               \
         (cmd)->runnable = (card)->runnable;                                                             \
         field_mark(cmd, FIELD(C, runnable));                                                            \
     } while (0)

@@ -50,7 +50,8 @@ CREATE FUNCTION domain.model_create(a domain.actor, project bigint, name text, s
                                     input_width integer DEFAULT NULL, package_version text DEFAULT NULL,
                                     runnable boolean DEFAULT NULL, why_not text DEFAULT NULL,
                                     file_name text DEFAULT NULL, digest bytea DEFAULT NULL, size bigint DEFAULT NULL,
-                                    media_type text DEFAULT NULL) RETURNS bigint
+                                    media_type text DEFAULT NULL, gflops double precision DEFAULT NULL)
+RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -70,11 +71,12 @@ BEGIN
         BEGIN
             INSERT INTO data.model (project_id, organization_id, name, slug, description, task, status, architecture,
                                     class_names, parameters, input_height, input_width, package_version, runnable,
-                                    why_not, created_by, completed_at)
+                                    why_not, created_by, completed_at, gflops)
             VALUES ($2, owner, $3, coalesce($4, domain.slug_free('model', $2, domain.slug_of($3, 'model'))), $5, $6,
                     coalesce($7, CASE WHEN $17 IS NULL THEN 'untrained' ELSE 'completed' END), $8,
                     coalesce($9, '{}'), $10, $11, $12, $13, coalesce($14, false), $15, (a).account_id,
-                    CASE WHEN coalesce($7, CASE WHEN $17 IS NOT NULL THEN 'completed' END) = 'completed' THEN now() END)
+                    CASE WHEN coalesce($7, CASE WHEN $17 IS NOT NULL THEN 'completed' END) = 'completed' THEN now() END,
+                    $20)
             RETURNING * INTO made;
             EXIT;
         EXCEPTION WHEN unique_violation THEN

@@ -65,7 +65,8 @@ CREATE FUNCTION domain.upload_complete(a domain.actor, upload bigint, task text 
                                        architecture text DEFAULT NULL, class_names text[] DEFAULT NULL,
                                        parameters bigint DEFAULT NULL, input_height integer DEFAULT NULL,
                                        input_width integer DEFAULT NULL, package_version text DEFAULT NULL,
-                                       runnable boolean DEFAULT NULL, why_not text DEFAULT NULL) RETURNS bigint
+                                       runnable boolean DEFAULT NULL, why_not text DEFAULT NULL,
+                                       gflops double precision DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -89,6 +90,7 @@ BEGIN
            class_names = coalesce($5, m.class_names), parameters = coalesce($6, m.parameters),
            input_height = coalesce($7, m.input_height), input_width = coalesce($8, m.input_width),
            package_version = coalesce($9, m.package_version), runnable = coalesce($10, false), why_not = $11,
+           gflops = coalesce($12, m.gflops),
            status = 'completed', completed_at = coalesce(m.completed_at, now()), updated_at = now()
      WHERE m.id = sent.noun_id
     RETURNING * INTO made;
