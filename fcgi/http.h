@@ -54,8 +54,9 @@ struct request {
     struct pair query[REQUEST_PARAMS];
     size_t nquery;
 
-    const char *id;               /* X-Request-ID */
-    const char *mount, *base_url; /* base_url: scheme, host and mount; no trailing slash */
+    const char *id; /* X-Request-ID */
+    const char *mount;
+    const char *base_url; /* by request_base_url */
     const char *content_type;
     int64_t content_length; /* -1: none */
     const char *body_file;  /* where nginx spooled the body, or NULL */
@@ -92,6 +93,9 @@ struct response {
 
 const char *request_header(const struct request *rq,
                            const char *cgi_name); /* "HTTP_IDEMPOTENCY_KEY"; NULL */
+/* Scheme, host and mount for absolute URLs, without a slash at the end. Worked out when it is first
+ * asked for. */
+const char *request_base_url(struct request *rq);
 /* nginx asks whether an upload may begin, before it reads the body. */
 bool request_is_precheck(const struct request *rq);
 const char *request_query(const struct request *rq, const char *name); /* decoded; NULL when absent */

@@ -35,7 +35,7 @@ static void write_expiry(const struct request *rq, const char *purpose, struct b
 
 void link_make(void *arg, const char *purpose, const char *value, struct buffer *out)
 {
-    const struct request *rq = arg;
+    struct request *rq = arg;
     struct buffer url = { 0 };
     char *end;
     struct signed_link link = {
@@ -55,7 +55,7 @@ void link_make(void *arg, const char *purpose, const char *value, struct buffer 
         return;
     }
     link.name = end + 1;
-    buffer_text(&url, rq->base_url);
+    buffer_text(&url, request_base_url(rq));
     signer_refresh(rq->ctx->signer);
     sign_link(rq->ctx->signer, &link, &url);
     json_write_string(out, url.p, url.n);

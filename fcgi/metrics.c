@@ -104,11 +104,11 @@ void metrics_print(const struct metrics *m, const struct router *r, struct buffe
     print_value(m, METRIC_UPLOAD_BYTES, "fovea_upload_bytes_total", "counter", "Bytes stored.", 1, out);
     print_value(m, METRIC_CHILD_DEATHS, "fovea_child_deaths_total", "counter",
                 "Worker processes that died.", 1, out);
-    buffer_text(out,
-                "# HELP fovea_http_requests_total Requests by route and class of status.\n"
-                "# TYPE fovea_http_requests_total counter\n"
-                "# HELP fovea_http_request_duration_seconds Time from accept to the last byte written.\n"
-                "# TYPE fovea_http_request_duration_seconds histogram\n");
+    buffer_text(out, "# HELP fovea_http_requests_total Requests by route and class of status.\n"
+                     "# TYPE fovea_http_requests_total counter\n"
+                     "# HELP fovea_http_request_duration_seconds Time from a whole request to the last "
+                     "byte of its answer.\n"
+                     "# TYPE fovea_http_request_duration_seconds histogram\n");
     for (size_t i = 0; i < router_count(r) && i < ROUTES_MAX; i++) {
         const struct dialect *d;
         const struct route *route = router_route(r, i, &d);

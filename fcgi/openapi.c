@@ -261,6 +261,6 @@ enum status openapi_serve(struct request *rq, struct response *rs, struct fault 
     (void)f;
     rs->content_type = "application/json; charset=utf-8";
     response_header(rs, "Cache-Control", "public, max-age=300");
-    openapi_write(rq->dialect, rq->base_url, &rs->body);
+    openapi_write(rq->dialect, request_base_url(rq), &rs->body);
     return ST_OK;
 }

@@ -131,20 +131,23 @@ static bool host_is_trusted(const char *host)
     return false;
 }
 
-/* Scheme, host and mount for absolute URLs. A Host header that the site does not list is never repeated.
- */
-static const char *base_url(const struct request *rq)
+/* A Host header that the site does not list is never repeated. */
+const char *request_base_url(struct request *rq)
 {
     const char *scheme = param(rq, "FOVEA_SCHEME"), *host = param(rq, "FOVEA_HOST");
     const char *fixed = config_text("public_url");
 
+    if (rq->base_url)
+        return rq->base_url;
     if (host && *host && scheme && host_is_trusted(host))
-        return arena_printf(rq->arena, "%s://%s%s", strcmp(scheme, "https") ? "http" : "https", host,
-                            rq->mount);
-    if (!*fixed)
-        return arena_printf(rq->arena, "https://%s:%lld%s", config_text("bind"),
-                            (long long)config_i64("https.port"), rq->mount);
-    return arena_printf(rq->arena, "%s%s", fixed, rq->mount);
+        rq->base_url = arena_printf(rq->arena, "%s://%s%s", strcmp(scheme, "https") ? "http" : "https",
+                                    host, rq->mount);
+    else if (!*fixed)
+        rq->base_url = arena_printf(rq->arena, "https://%s:%lld%s", config_text("bind"),
+                                    (long long)config_i64("https.port"), rq->mount);
+    else
+        rq->base_url = arena_printf(rq->arena, "%s%s", fixed, rq->mount);
+    return rq->base_url;
 }
 
 static bool is_request_id(const char *s)
@@ -177,7 +180,6 @@ enum status request_parse(struct request *rq, struct fault *f)
     rq->raw_query = "";
     if (!rq->mount)
         rq->mount = "";
-    rq->base_url = base_url(rq);
     if (!rq->method || !is_method(rq->method) || !uri || strlen(uri) > LIMIT_PATH_BYTES)
         return fault_set(f, ST_INVALID, NULL, "the request line is not usable");
     rq->head = strcmp(rq->method, "HEAD") == 0;

@@ -64,7 +64,7 @@ static const char *next_cursor(struct request *rq, struct response *rs, const PG
         buffer_char(&query, '&');
     }
     if (cursor)
-        response_header(rs, "Link", "<%s%s?%scursor=%s>; rel=\"next\"", rq->base_url, rq->path,
+        response_header(rs, "Link", "<%s%s?%scursor=%s>; rel=\"next\"", request_base_url(rq), rq->path,
                         buffer_terminate(&query), cursor);
     buffer_free(&text);
     buffer_free(&query);
@@ -92,7 +92,7 @@ static enum status respond_empty(struct request *rq, struct response *rs, const 
 static enum status respond_read(struct request *rq, struct response *rs, struct fault *f)
 {
     const struct operation *op = rq->route->op;
-    const struct asker asker = { rq->base_url };
+    const struct asker asker = { request_base_url(rq) };
     const struct shape shape = { rq->dialect->name, rq->route->shape, rq->route->beside };
     struct sentence s;
     PGresult *r;
@@ -212,7 +212,7 @@ static enum status replay(struct request *rq, struct response *rs, const struct 
 static enum status respond_write(struct request *rq, struct response *rs, struct fault *f)
 {
     const struct operation *op = rq->route->op;
-    const struct asker asker = { rq->base_url };
+    const struct asker asker = { request_base_url(rq) };
     const struct shape shape = { rq->dialect->name, rq->route->shape, rq->route->beside };
     struct sentence write, read;
     struct db_call calls[3];

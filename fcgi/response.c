@@ -16,7 +16,10 @@ void response_header(struct response *rs, const char *name, const char *format, 
     buffer_text(out, ": ");
     at = out->n;
     va_start(ap, format);
-    buffer_vprintf(out, format, ap);
+    if (strcmp(format, "%s") == 0) /* most of them, on every answer */
+        buffer_text(out, va_arg(ap, const char *));
+    else
+        buffer_vprintf(out, format, ap);
     va_end(ap);
     for (; !out->failed && at < out->n; at++)
         if (out->p[at] == '\r' || out->p[at] == '\n') /* a value can't begin another header */
@@ -68,8 +71,11 @@ static void write_head(const struct response *rs, struct buffer *out)
     const int status = rs->status ? rs->status : 200;
 
     buffer_printf(out, "Status: %d %s\r\n", status, reason(status));
-    if (rs->content_type)
-        buffer_printf(out, "Content-Type: %s\r\n", rs->content_type);
+    if (rs->content_type) {
+        buffer_text(out, "Content-Type: ");
+        buffer_text(out, rs->content_type);
+        buffer_text(out, "\r\n");
+    }
     buffer_bytes(out, rs->headers.p, rs->headers.n);
 }
 

@@ -62,8 +62,8 @@ static enum status serve_catalog(struct request *rq, struct response *rs, struct
         buffer_printf(&rs->body,
                       "%s{\"anchor\":\"%s/%s%s\",\"service-desc\":[{\"href\":\"%s/%s/api/openapi.json\","
                       "\"type\":\"application/json\"}]}",
-                      i ? "," : "", rq->base_url, rq->ctx->dialects[i]->name,
-                      rq->ctx->dialects[i]->prefix, rq->base_url, rq->ctx->dialects[i]->name);
+                      i ? "," : "", request_base_url(rq), rq->ctx->dialects[i]->name,
+                      rq->ctx->dialects[i]->prefix, request_base_url(rq), rq->ctx->dialects[i]->name);
     buffer_text(&rs->body, "]}\n");
     return ST_OK;
 }

@@ -143,7 +143,7 @@ static enum status read_manifest(struct export *e, const struct sentence *s, str
 /* Both reads see one snapshot. */
 static enum status collect(struct export *e, struct fault *f)
 {
-    const struct asker asker = { e->rq->base_url };
+    const struct asker asker = { request_base_url(e->rq) };
     const struct shape manifest = { "automl", "export_manifest", NULL },
                        entries = { "automl", "export_entry", NULL };
     const struct operation *op = e->rq->route->op;

@@ -106,7 +106,7 @@ static enum status sentence(struct request *rq, struct fault *f)
     const struct actor who = {
         .account_id = 1, .organization_id = 1, .key_id = 1, .scopes = SCOPE_ADMIN
     };
-    const struct asker asker = { .base_url = rq->base_url };
+    const struct asker asker = { .base_url = request_base_url(rq) };
     const struct shape shape = { rq->dialect->name, rq->route->shape, rq->route->beside };
     struct sentence s = { 0 }, reading = { 0 };
     enum status st;

@@ -142,7 +142,7 @@ TEST(parameters_are_found_by_name_and_the_first_of_two_counts)
 {
     struct buffer stream = { 0 };
     struct fastcgi_params ps = { 0 };
-    char name[16];
+    char name[32];
 
     for (int i = 0; i < 1000; i++) {
         snprintf(name, sizeof name, "NAME_%d", i);
