@@ -135,7 +135,8 @@ static inline struct module *module_ints(struct module *m, enum entry_kind kind,
     struct entry *e = module_add(m, kind, name);
 
     e->n = n;
-    memcpy(e->ints, v, n * sizeof *v);
+    if (n)
+        memcpy(e->ints, v, n * sizeof *v);
     return m;
 }
 
@@ -322,18 +323,21 @@ static inline void put_element(struct buffer *b, float f)
             2);
 }
 
+/* Element k of the storage: in the order of channels_last the last of four dims is the second. */
+static inline float stored(const struct weights *w, size_t k)
+{
+    const size_t c = (size_t)w->dims[1], plane = (size_t)(w->dims[2] * w->dims[3]);
+
+    if (!modules.channels_last || w->rank != 4)
+        return w->v[k];
+    return w->v[(k / (c * plane) * c + k % c) * plane + k / c % plane];
+}
+
 static inline void put_storages(struct buffer *b)
 {
-    for (size_t i = 0; i < modules.nall; i++) {
-        const struct weights *w = modules.all[i];
-        const size_t c = (size_t)w->dims[1],
-                     plane = w->rank == 4 ? (size_t)(w->dims[2] * w->dims[3]) : 1;
-        for (size_t k = 0; k < w->n; k++) { /* element k of the storage */
-            const size_t n = k / (c * plane), p = k / c % plane, channel = k % c;
-            put_element(b, modules.channels_last && w->rank == 4 ? w->v[(n * c + channel) * plane + p]
-                                                                 : w->v[k]);
-        }
-    }
+    for (size_t i = 0; i < modules.nall; i++)
+        for (size_t k = 0; k < modules.all[i]->n; k++)
+            put_element(b, stored(modules.all[i], k));
 }
 
 /* A checkpoint {"model": <class>(model=Sequential(layers))} whose layers have i and f already. */
@@ -410,7 +414,7 @@ static inline struct module *conv(int ci, int co, int k, int s)
 static inline struct module *container(const char *class, struct module *const items[], size_t n)
 {
     struct module *m = module_new(TORCH, class);
-    char name[12];
+    char name[24];
 
     for (size_t i = 0; i < n; i++) {
         snprintf(name, sizeof name, "%zu", i);
