@@ -237,6 +237,17 @@ static int print_openapi(const char *name)
     return 64;
 }
 
+/* A connection is a descriptor, and the usual soft limit is for programs that call select(). */
+static void raise_files(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct options o = { 0 };
@@ -246,7 +257,8 @@ int main(int argc, char **argv)
 
     if (code)
         return code;
-    setrlimit(RLIMIT_CORE, &no_core);        /* memory holds keys */
+    setrlimit(RLIMIT_CORE, &no_core); /* memory holds keys */
+    raise_files();
     setenv("OMP_WAIT_POLICY", "PASSIVE", 0); /* for the children: libgomp reads it when it is loaded */
     if (config_load(o.config, o.overrides, &f) != ST_OK) {
         fprintf(stderr, "fovea-api: %s\n", f.detail);

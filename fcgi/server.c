@@ -66,7 +66,7 @@ static void serve_one(struct worker *w, struct connection *c, bool *ret_close)
     struct response rs = { .headers = w->headers, .body = w->body };
     const int64_t begun = clock_wall_us();
 
-    c->ended = c->gone = false;
+    c->ended = c->gone = c->told = false;
     c->body_at = 0;
     serve_request(&rq, &rs);
     response_send(&rq, &rs);
@@ -223,10 +223,10 @@ static struct slot *accept_one(struct server *s)
         return slot;
     if (slot)
         slots_give(&s->slots, slot);
-    else
+    if (pause && !s->ctx->draining) { /* out of descriptors or slots: do not spin */
         look_after(s, IDLE_IS_ASKED_TO_LEAVE);
-    if (pause && !s->ctx->draining)
-        usleep(ACCEPT_PAUSE_US); /* out of descriptors or slots: do not spin */
+        usleep(ACCEPT_PAUSE_US);
+    }
     return NULL;
 }
 
@@ -374,7 +374,8 @@ struct server *server_start(struct context *ctx, int listen_fd, int nthreads)
 
     if (!s)
         return NULL;
-    *s = (struct server){ .ctx = ctx, .listen_fd = listen_fd, .lock = PTHREAD_MUTEX_INITIALIZER };
+    *s = (struct server){ .ctx = ctx, .listen_fd = listen_fd, .epoll_fd = -1, .stop_fd = -1 };
+    pthread_mutex_init(&s->lock, NULL);
     s->workers = calloc((size_t)nthreads, sizeof *s->workers);
     if (slots_init(&s->slots) && s->workers && server_open(s))
         while (s->nworkers < nthreads && worker_start(&s->workers[s->nworkers], s))
