@@ -222,10 +222,7 @@ static enum status read_card(const struct pt_file *p, struct model_card *c, stru
     read_size(pt_attribute(model, "args"), c);
     read_architecture(model, c);
     copy_plain(pt_text(pt_get(pt_root(p), "version")), c->version, sizeof c->version);
-    strncat(c->why_not,
-            "PyTorch checkpoints are checked and kept, but this release runs ONNX models only: export "
-            "this one to "
-            "ONNX and upload that",
+    strncat(c->why_not, "its layers are not all known here: export it to ONNX and upload that",
             sizeof c->why_not - 1);
     return ST_OK;
 }

@@ -47,7 +47,7 @@ enum status pt_count_parameters(const struct pt_file *p, const struct pt_value *
 /* The card of an open checkpoint, not runnable; release with model_card_free. */
 enum status pt_card_of(const struct pt_file *p, struct model_card **ret, struct fault *f) MUST_USE;
 
-/* The card of a checkpoint; release with model_card_free. Not runnable yet: why_not says what to do. */
+/* The card of a checkpoint; release with model_card_free. Not runnable: why_not says what to do. */
 enum status pt_card_read(const void *bytes, size_t n, struct model_card **ret, struct fault *f) MUST_USE;
 
 /*
