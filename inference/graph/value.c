@@ -12,7 +12,7 @@ static const struct {
     size_t size;
 } dtypes[DTYPE__COUNT] = {
     [DTYPE_F32] = { "float32", 4 }, [DTYPE_I64] = { "int64", 8 }, [DTYPE_BOOL] = { "bool", 1 },
-    [DTYPE_U8] = { "uint8", 1 },    [DTYPE_I8] = { "int8", 1 },
+    [DTYPE_U8] = { "uint8", 1 },    [DTYPE_I8] = { "int8", 1 },   [DTYPE_F16] = { "float16", 2 },
 };
 
 size_t dtype_size(enum dtype t)

@@ -13,7 +13,15 @@
 #include <stdint.h>
 #include "base/limits.h"
 
-enum dtype { DTYPE_F32, DTYPE_I64, DTYPE_BOOL, DTYPE_U8, DTYPE_I8, DTYPE__COUNT };
+enum dtype {
+    DTYPE_F32,
+    DTYPE_I64,
+    DTYPE_BOOL,
+    DTYPE_U8,
+    DTYPE_I8,
+    DTYPE_F16, /* only what a plan stores between its steps: no operator sees it */
+    DTYPE__COUNT
+};
 
 struct value {
     enum dtype type;

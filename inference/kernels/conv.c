@@ -6,32 +6,35 @@
 #include "inference/kernels/cpu.h"
 #include "inference/kernels/simd.h"
 #include "inference/kernels/team.h"
+#include "inference/kernels/tile.h"
+#include "inference/kernels/tile_half.h"
 
 static const struct method {
-    const char *name;
+    const char *name, *half_name;
     bool (*suits)(const struct conv_shape *s);
     bool (*pack)(struct conv_kernel *k, const float *weights);
     size_t (*scratch_bytes)(const struct conv_kernel *k);
     void (*work)(const void *job, int i, int n);
 } methods[] = {
-    [CONV_DIRECT] = { "direct:avx512", direct_suits, direct_pack, direct_scratch_bytes, direct_work },
-    [CONV_WINOGRAD] = { "winograd:avx512", winograd_suits, winograd_pack, winograd_scratch_bytes,
-                        winograd_work },
+    [CONV_DIRECT] = { "direct:avx512", "direct:avx512_fp16", direct_suits, direct_pack,
+                      direct_scratch_bytes, direct_work },
+    [CONV_WINOGRAD] = { "winograd:avx512", "winograd:avx512_fp16", winograd_suits, winograd_pack,
+                        winograd_scratch_bytes, winograd_work },
 };
 
 bool conv_kernel_suits(const struct conv_shape *s, enum conv_method m)
 {
-    return cpu_isa() >= CPU_AVX512 && s->w.kernel[0] * s->w.kernel[1] <= CONV_TAPS &&
-           methods[m].suits(s);
+    return cpu_isa() >= (s->half || s->half_out ? CPU_AVX512_FP16 : CPU_AVX512) &&
+           s->w.kernel[0] * s->w.kernel[1] <= CONV_TAPS && methods[m].suits(s);
 }
 
-float *conv_zeros(size_t floats)
+void *conv_zeros(size_t bytes)
 {
-    const size_t bytes = (floats * sizeof(float) + 63) / 64 * 64 + 64;
-    float *p = aligned_alloc(64, bytes);
+    const size_t whole = (bytes + 63) / 64 * 64 + 64;
+    void *p = aligned_alloc(64, whole);
 
     if (p)
-        memset(p, 0, bytes);
+        memset(p, 0, whole);
     return p;
 }
 
@@ -46,7 +49,7 @@ struct conv_kernel *conv_kernel_create(const struct conv_shape *s, enum conv_met
     k->method = m;
     k->in_blocks = (int)((s->ci + 15) / 16);
     k->out_blocks = (int)((s->co + 15) / 16);
-    if (!(k->bias = conv_zeros((size_t)k->out_blocks * 16)) || !methods[m].pack(k, weights)) {
+    if (!(k->bias = conv_zeros((size_t)k->out_blocks * 64)) || !methods[m].pack(k, weights)) {
         conv_kernel_free(k);
         return NULL;
     }
@@ -66,7 +69,7 @@ void conv_kernel_free(struct conv_kernel *k)
 
 const char *conv_kernel_name(const struct conv_kernel *k)
 {
-    return methods[k->method].name;
+    return k->shape.half ? methods[k->method].half_name : methods[k->method].name;
 }
 
 size_t conv_kernel_weight_bytes(const struct conv_kernel *k)
@@ -79,7 +82,7 @@ size_t conv_kernel_scratch_bytes(const struct conv_kernel *k, int threads)
     return (size_t)threads * ((methods[k->method].scratch_bytes(k) + 4095) / 4096 * 4096);
 }
 
-void conv_kernel_run(const struct conv_kernel *k, const float *x, const float *residual, float *y,
+void conv_kernel_run(const struct conv_kernel *k, const void *x, const void *residual, void *y,
                      void *scratch, int threads)
 {
     const struct conv_job j = { k, x, residual, y, scratch, conv_kernel_scratch_bytes(k, 1) };
@@ -111,42 +114,105 @@ INLINE_AVX512 __m512 activate(enum activation act, __m512 x, __m512 alpha, __m51
     return x;
 }
 
+INLINE_AVX512 __m512 read_pixel(const void *x, size_t i, const bool half)
+{
+    return half ? _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)x + i))
+                : _mm512_load_ps((const float *)x + 16 * i);
+}
+
 INLINE_AVX512 void finish(const struct fusion *f, const enum activation act, const float *x,
-                          const float *residual, float *y, size_t n)
+                          const void *residual, void *y, size_t n, const bool half)
 {
     const __m512 alpha = _mm512_set1_ps(f->alpha), beta = _mm512_set1_ps(f->beta);
 
-    for (size_t i = 0; i < n * 16; i += 16) {
-        __m512 v = activate(act, _mm512_load_ps(x + i), alpha, beta);
+    for (size_t i = 0; i < n; i++) {
+        __m512 v = activate(act, _mm512_load_ps(x + 16 * i), alpha, beta);
         if (residual)
-            v = _mm512_add_ps(v, _mm512_load_ps(residual + i));
-        _mm512_store_ps(y + i, v);
+            v = _mm512_add_ps(v, read_pixel(residual, i, half));
+        if (half)
+            _mm256_store_si256((__m256i *)y + i, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+        else
+            _mm512_store_ps((float *)y + 16 * i, v);
     }
 }
 
 /* One loop for each activation, so that the choice is made outside. */
-TARGET_AVX512 void conv_finish(const struct fusion *f, const float *x, const float *residual, float *y,
-                               size_t n)
+INLINE_AVX512 void finish_as(const struct fusion *f, const float *x, const void *residual, void *y,
+                             size_t n, const bool half)
 {
     switch (f->act) {
     case ACT_NONE:
-        if (residual || x != y)
-            finish(f, ACT_NONE, x, residual, y, n);
+        finish(f, ACT_NONE, x, residual, y, n, half);
         break;
     case ACT_RELU:
-        finish(f, ACT_RELU, x, residual, y, n);
+        finish(f, ACT_RELU, x, residual, y, n, half);
         break;
     case ACT_SILU:
-        finish(f, ACT_SILU, x, residual, y, n);
+        finish(f, ACT_SILU, x, residual, y, n, half);
         break;
     case ACT_SIGMOID:
-        finish(f, ACT_SIGMOID, x, residual, y, n);
+        finish(f, ACT_SIGMOID, x, residual, y, n, half);
         break;
     case ACT_CLIP:
-        finish(f, ACT_CLIP, x, residual, y, n);
+        finish(f, ACT_CLIP, x, residual, y, n, half);
         break;
     case ACT_HARDSWISH:
-        finish(f, ACT_HARDSWISH, x, residual, y, n);
+        finish(f, ACT_HARDSWISH, x, residual, y, n, half);
         break;
+    }
+}
+
+TARGET_AVX512 void conv_finish(const struct conv_shape *s, const float *x, const void *residual, void *y,
+                               size_t n)
+{
+    if (s->half_out)
+        finish_as(&s->fused, x, residual, y, n, true);
+    else if (s->fused.act != ACT_NONE || residual || x != y)
+        finish_as(&s->fused, x, residual, y, n, false);
+}
+
+TARGET_AVX512 uint16_t half_of(float x)
+{
+    return (uint16_t)_mm_extract_epi16(_mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT), 0);
+}
+
+size_t conv_weight_place(bool half, size_t k, size_t o, size_t groups)
+{
+    return half ? (k / 2 * 16 * groups + o) * 2 + k % 2 : k * 16 * groups + o;
+}
+
+void conv_store_weight(struct conv_kernel *k, size_t at, float w)
+{
+    if (k->shape.half)
+        ((uint16_t *)k->weights)[at] = half_of(w);
+    else
+        ((float *)k->weights)[at] = w;
+}
+
+void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int groups)
+{
+    if (k->shape.half) {
+        const struct tile_half h = { .x = (const uint16_t *)(const void *)t->x,
+                                     .x_plane = t->x_plane * 16,
+                                     .blocks = k->in_blocks,
+                                     .taps = t->taps,
+                                     .ntaps = t->ntaps,
+                                     .chain = t->chain,
+                                     .w = (const uint16_t *)k->weights + t->weight,
+                                     .bias = t->bias,
+                                     .y = t->y,
+                                     .y_plane = t->y_plane };
+        tile_half_row(&h, groups, t->pixels);
+    } else {
+        const struct tile f = { .x = (const float *)(const void *)t->x,
+                                .x_plane = t->x_plane * 16,
+                                .blocks = k->in_blocks,
+                                .taps = t->taps,
+                                .ntaps = t->ntaps,
+                                .w = (const float *)k->weights + t->weight,
+                                .bias = t->bias,
+                                .y = t->y,
+                                .y_plane = t->y_plane };
+        tile_row(&f, groups, t->pixels);
     }
 }

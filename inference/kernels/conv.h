@@ -20,9 +20,11 @@ struct conv_shape {
     int64_t ci, co; /* real channels */
     struct window w;
     struct fusion fused;
+    bool half;     /* x in 16-bit floats; direct: weights and products too, sums in float32 */
+    bool half_out; /* residual and y */
 };
 
-/* This CPU and this kind of convolution (one group, activations that we have). */
+/* This CPU and this kind of convolution. */
 bool conv_kernel_suits(const struct conv_shape *s, enum conv_method m);
 
 struct conv_kernel;
@@ -36,10 +38,10 @@ size_t conv_kernel_weight_bytes(const struct conv_kernel *k);
 size_t conv_kernel_scratch_bytes(const struct conv_kernel *k, int threads);
 
 /*
- * One image: x [ci / 16, H, W, 16], residual and y [co / 16, out H, out W, 16], all 64-byte aligned;
- * residual NULL unless fused. y may be the residual's memory.
+ * One image: x [ci / 16, H, W, 16], residual and y [co / 16, out H, out W, 16], float32 or 16-bit floats
+ * as the shape says, all 64-byte aligned; residual NULL unless fused. y may be the residual's memory.
  */
-void conv_kernel_run(const struct conv_kernel *k, const float *x, const float *residual, float *y,
+void conv_kernel_run(const struct conv_kernel *k, const void *x, const void *residual, void *y,
                      void *scratch, int threads);
 
 #endif

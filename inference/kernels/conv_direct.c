@@ -10,6 +10,7 @@
 
 enum {
     BAND_BYTES = 512 << 10, /* of copied input: half of a second-level cache */
+    HALF_CHAIN = 80,        /* one block of a 3x3 kernel */
     ROW_PIXELS = 60,        /* of a convolution without window; divides into tiles of 5, 6 and 12 */
 };
 
@@ -22,52 +23,70 @@ bool direct_pack(struct conv_kernel *k, const float *weights)
 {
     const size_t ntaps = (size_t)(k->shape.w.kernel[0] * k->shape.w.kernel[1]);
     const size_t ci = (size_t)k->shape.ci, per_group = (size_t)k->in_blocks * ntaps * 256;
-    const size_t floats = (size_t)k->out_blocks * per_group;
+    const bool half = k->shape.half;
 
-    if (!(k->weights = conv_zeros(floats)))
+    k->weight_bytes = (size_t)k->out_blocks * per_group * pixel_bytes(half) / 16;
+    if (!(k->weights = conv_zeros(k->weight_bytes)))
         return false;
-    k->weight_bytes = floats * sizeof(float);
     for (int g = 0, groups; g < k->out_blocks; g += groups) {
-        float *run = k->weights + (size_t)g * per_group;
+        const size_t first = (size_t)g * 16, run = (size_t)g * per_group;
         groups = tile_groups(k->out_blocks - g);
-        for (size_t o = (size_t)g * 16; o < (size_t)(g + groups) * 16 && o < (size_t)k->shape.co; o++)
+        for (size_t o = first; o < first + (size_t)groups * 16 && o < (size_t)k->shape.co; o++)
             for (size_t c = 0; c < ci; c++)
-                for (size_t t = 0; t < ntaps; t++)
-                    run[((c / 16 * ntaps + t) * 16 + c % 16) * 16 * (size_t)groups + o -
-                        (size_t)g * 16] = weights[(o * ci + c) * ntaps + t];
+                for (size_t t = 0; t < ntaps; t++) {
+                    const size_t at = run + (c / 16 * ntaps + t) * 256 * (size_t)groups +
+                                      conv_weight_place(half, c % 16, o - first, (size_t)groups);
+                    conv_store_weight(k, at, weights[(o * ci + c) * ntaps + t]);
+                }
     }
     return true;
 }
 
 /* Rows of output pixels whose inputs lie ready. */
 struct band {
-    const float *x;
-    size_t x_plane, row_pitch; /* floats from block to block, from output row to output row */
+    const char *x;
+    size_t x_plane, row_pitch; /* pixels from block to block, from output row to output row */
     int rows, width;
-    size_t first; /* output pixel */
+    size_t first;          /* output pixel */
+    const ptrdiff_t *taps; /* elements */
+    int ntaps;
+    float *sums; /* of one row of all groups, unless they can be written in place */
 };
 
-static void run_band(const struct conv_job *j, const struct band *b, const ptrdiff_t *taps, int ntaps)
+static bool in_place(const struct conv_kernel *k)
+{
+    return !k->shape.half && !k->shape.half_out;
+}
+
+static void run_band(const struct conv_job *j, const struct band *b)
 {
     const struct conv_kernel *k = j->k;
-    const size_t plane = (size_t)(k->shape.w.out[0] * k->shape.w.out[1]) * 16;
-    struct tile t = {
-        .x_plane = b->x_plane, .blocks = k->in_blocks, .taps = taps, .ntaps = ntaps, .y_plane = plane
-    };
+    const size_t plane = (size_t)(k->shape.w.out[0] * k->shape.w.out[1]);
+    const size_t pixel = pixel_bytes(k->shape.half_out);
 
     for (int g = 0, groups; g < k->out_blocks; g += groups) {
         groups = tile_groups(k->out_blocks - g);
-        t.w = k->weights + (size_t)g * (size_t)k->in_blocks * (size_t)ntaps * 256;
-        t.bias = k->bias + g * 16;
         for (int r = 0; r < b->rows; r++) {
-            const size_t at = (size_t)g * plane + (b->first + (size_t)r * (size_t)b->width) * 16;
-            t.x = b->x + (size_t)r * b->row_pitch;
-            t.y = j->y + at;
-            tile_row(&t, groups, b->width);
+            const size_t at = (size_t)g * plane + b->first + (size_t)r * (size_t)b->width;
+            char *y = j->y + at * pixel;
+            float *sums = in_place(k) ? (float *)(void *)y : b->sums;
+            const size_t apart = in_place(k) ? plane : (size_t)b->width;
+            const struct conv_tile t = { .x = b->x +
+                                              (size_t)r * b->row_pitch * pixel_bytes(k->shape.half),
+                                         .x_plane = b->x_plane,
+                                         .taps = b->taps,
+                                         .ntaps = b->ntaps,
+                                         .chain = HALF_CHAIN,
+                                         .pixels = b->width,
+                                         .weight = (size_t)(g * k->in_blocks * b->ntaps) * 256,
+                                         .bias = k->bias + g * 16,
+                                         .y = sums,
+                                         .y_plane = apart * 16 };
+            conv_tile_run(k, &t, groups);
             for (size_t o = 0; o < (size_t)groups; o++)
-                conv_finish(&k->shape.fused, t.y + o * plane,
-                            j->residual ? j->residual + at + o * plane : NULL, t.y + o * plane,
-                            (size_t)b->width);
+                conv_finish(&k->shape, sums + o * apart * 16,
+                            j->residual ? j->residual + (at + o * plane) * pixel : NULL,
+                            y + o * plane * pixel, (size_t)b->width);
         }
     }
 }
@@ -80,28 +99,32 @@ static bool is_pointwise(const struct window *w)
 
 static void run_pixels(const struct conv_job *j, size_t first, size_t last)
 {
-    const size_t pixels = (size_t)(j->k->shape.w.in[0] * j->k->shape.w.in[1]);
-    const size_t chunk =
-        BAND_BYTES / 64 / (size_t)j->k->in_blocks / ROW_PIXELS * ROW_PIXELS + ROW_PIXELS;
+    const struct conv_kernel *k = j->k;
+    const size_t pixels = (size_t)(k->shape.w.in[0] * k->shape.w.in[1]),
+                 pixel = pixel_bytes(k->shape.half);
+    const size_t chunk = (BAND_BYTES / pixel / (size_t)k->in_blocks / ROW_PIXELS + 1) * ROW_PIXELS;
     const ptrdiff_t tap = 0;
 
     for (size_t at = first, n; at < last; at += n) {
         const size_t left = last - at < chunk ? last - at : chunk;
         const bool rows = left >= ROW_PIXELS;
-        const struct band b = { .x = j->x + at * 16,
-                                .x_plane = pixels * 16,
-                                .row_pitch = (size_t)ROW_PIXELS * 16,
+        const struct band b = { .x = j->x + at * pixel,
+                                .x_plane = pixels,
+                                .row_pitch = ROW_PIXELS,
                                 .rows = rows ? (int)(left / ROW_PIXELS) : 1,
                                 .width = rows ? ROW_PIXELS : (int)left,
-                                .first = at };
-        run_band(j, &b, &tap, 1);
+                                .first = at,
+                                .taps = &tap,
+                                .ntaps = 1,
+                                .sums = (float *)(void *)j->scratch };
+        run_band(j, &b);
         n = (size_t)b.rows * (size_t)b.width;
     }
 }
 
-/* How the copied input of a band lies: [blocks][rows][stride across][columns][16]. */
+/* How the copied input of a band lies, in pixels: [blocks][rows][stride across][columns]. */
 struct copied {
-    int columns, pitch;    /* of one remainder; floats of a row */
+    int columns, pitch;    /* of one remainder; of a row */
     int out_rows, in_rows; /* of a whole band */
     ptrdiff_t taps[CONV_TAPS];
     int ntaps;
@@ -112,6 +135,12 @@ static int rows_between(const struct window *w, int out_rows)
     return (int)((out_rows - 1) * w->stride[0] + (w->kernel[0] - 1) * w->dilation[0] + 1);
 }
 
+static size_t band_bytes(const struct conv_kernel *k, const struct copied *c, int out_rows)
+{
+    return (size_t)k->in_blocks * (size_t)rows_between(&k->shape.w, out_rows) * (size_t)c->pitch *
+           pixel_bytes(k->shape.half);
+}
+
 static struct copied lay_out(const struct conv_kernel *k)
 {
     const struct window *w = &k->shape.w;
@@ -119,92 +148,102 @@ static struct copied lay_out(const struct conv_kernel *k)
     const int across = (int)((w->out[1] - 1) * s + (w->kernel[1] - 1) * w->dilation[1] + 1);
     struct copied c = { .columns = (across + s - 1) / s, .out_rows = (int)w->out[0] };
 
-    c.pitch = s * c.columns * 16;
-    while (c.out_rows > 1 &&
-           (size_t)rows_between(w, c.out_rows) * (size_t)c.pitch * sizeof(float) * (size_t)k->in_blocks >
-               BAND_BYTES)
+    c.pitch = s * c.columns;
+    while (c.out_rows > 1 && band_bytes(k, &c, c.out_rows) > BAND_BYTES)
         c.out_rows = (c.out_rows + 1) / 2;
     c.in_rows = rows_between(w, c.out_rows);
     for (int y = 0; y < w->kernel[0]; y++)
         for (int x = 0; x < w->kernel[1]; x++) {
             const int column = x * (int)w->dilation[1];
-            c.taps[c.ntaps++] = (ptrdiff_t)(y * w->dilation[0]) * c.pitch +
-                                (ptrdiff_t)(column % s * c.columns + column / s) * 16;
+            c.taps[c.ntaps++] =
+                ((ptrdiff_t)(y * w->dilation[0]) * c.pitch + column % s * c.columns + column / s) * 16;
         }
     return c;
 }
 
 size_t direct_scratch_bytes(const struct conv_kernel *k)
 {
-    if (is_pointwise(&k->shape.w))
-        return 0;
-    const struct copied c = lay_out(k);
+    const bool pointwise = is_pointwise(&k->shape.w);
+    const size_t width = pointwise ? ROW_PIXELS : (size_t)k->shape.w.out[1];
+    const size_t sums = in_place(k) ? 0 : TILE_GROUPS * width * 64;
+    struct copied c;
 
-    return (size_t)k->in_blocks * (size_t)c.in_rows * (size_t)c.pitch * sizeof(float);
+    if (pointwise)
+        return sums;
+    c = lay_out(k);
+    return sums + band_bytes(k, &c, c.out_rows);
 }
 
 /* One input row of one block; from NULL: padding. */
-static void copy_row(const struct window *w, const struct copied *c, const float *from, float *to)
+static void copy_row(const struct conv_shape *shape, const struct copied *c, const char *from, char *to)
 {
-    const int s = (int)w->stride[1], left = (int)w->before[1], width = (int)w->in[1];
+    const size_t pixel = pixel_bytes(shape->half);
+    const int s = (int)shape->w.stride[1], left = (int)shape->w.before[1], width = (int)shape->w.in[1];
 
     if (!from) {
-        memset(to, 0, (size_t)c->pitch * sizeof *to);
+        memset(to, 0, (size_t)c->pitch * pixel);
         return;
     }
     for (int part = 0; part < s; part++)
         for (int i = 0; i < c->columns; i++) {
             const int x = i * s + part - left;
-            float *at = to + (part * c->columns + i) * 16;
+            char *at = to + (size_t)(part * c->columns + i) * pixel;
             if (s == 1 && x == 0) { /* the middle in one go */
                 const int n = width < c->columns - i ? width : c->columns - i;
-                memcpy(at, from, (size_t)n * 16 * sizeof *to);
+                memcpy(at, from, (size_t)n * pixel);
                 i += n - 1;
             } else if (x < 0 || x >= width) {
-                memset(at, 0, 16 * sizeof *to);
+                memset(at, 0, pixel);
             } else {
-                memcpy(at, from + (ptrdiff_t)x * 16, 16 * sizeof *to);
+                memcpy(at, from + (size_t)x * pixel, pixel);
             }
         }
 }
 
 /* The input of output rows first..last-1. */
-static void copy_band(const struct conv_job *j, const struct copied *c, int first, int last, float *to)
+static void copy_band(const struct conv_job *j, const struct copied *c, int first, int last, char *to)
 {
     const struct window *w = &j->k->shape.w;
+    const size_t pixel = pixel_bytes(j->k->shape.half);
     const int rows = rows_between(w, last - first), top = first * (int)w->stride[0] - (int)w->before[0];
 
     for (int b = 0; b < j->k->in_blocks; b++)
         for (int r = 0; r < rows; r++) {
             const int y = top + r;
-            const float *row = j->x + ((ptrdiff_t)b * w->in[0] + y) * w->in[1] * 16;
-            copy_row(w, c, y >= 0 && y < w->in[0] ? row : NULL,
-                     to + ((size_t)b * (size_t)c->in_rows + (size_t)r) * (size_t)c->pitch);
+            const bool inside = y >= 0 && y < w->in[0];
+            const char *row = inside ? j->x + (size_t)((b * w->in[0] + y) * w->in[1]) * pixel : NULL;
+            copy_row(&j->k->shape, c, row,
+                     to + ((size_t)b * (size_t)c->in_rows + (size_t)r) * (size_t)c->pitch * pixel);
         }
 }
 
 void direct_work(const void *job, int i, int n)
 {
-    const struct conv_job *j = job;
-    const struct window *w = &j->k->shape.w;
+    struct conv_job j = *(const struct conv_job *)job;
+    const struct window *w = &j.k->shape.w;
     const size_t pixels = (size_t)(w->out[0] * w->out[1]);
-    float *scratch = (float *)(void *)(j->scratch + (size_t)i * j->scratch_bytes);
     const int first = (int)(w->out[0] * i / n), last = (int)(w->out[0] * (i + 1) / n);
+    struct copied c;
 
+    j.scratch += (size_t)i * j.scratch_bytes;
     if (is_pointwise(w)) {
-        run_pixels(j, pixels * (size_t)i / (size_t)n, pixels * (size_t)(i + 1) / (size_t)n);
+        run_pixels(&j, pixels * (size_t)i / (size_t)n, pixels * (size_t)(i + 1) / (size_t)n);
         return;
     }
-    const struct copied c = lay_out(j->k);
+    c = lay_out(j.k);
     for (int y = first; y < last; y += c.out_rows) {
         const int end = y + c.out_rows < last ? y + c.out_rows : last;
-        const struct band b = { .x = scratch,
+        char *copy = j.scratch + (in_place(j.k) ? 0 : TILE_GROUPS * (size_t)w->out[1] * 64);
+        const struct band b = { .x = copy,
                                 .x_plane = (size_t)c.in_rows * (size_t)c.pitch,
                                 .row_pitch = (size_t)w->stride[0] * (size_t)c.pitch,
                                 .rows = end - y,
                                 .width = (int)w->out[1],
-                                .first = (size_t)y * (size_t)w->out[1] };
-        copy_band(j, &c, y, end, scratch);
-        run_band(j, &b, c.taps, c.ntaps);
+                                .first = (size_t)y * (size_t)w->out[1],
+                                .taps = c.taps,
+                                .ntaps = c.ntaps,
+                                .sums = (float *)(void *)j.scratch };
+        copy_band(&j, &c, y, end, copy);
+        run_band(&j, &b);
     }
 }

@@ -10,15 +10,16 @@ struct conv_kernel {
     struct conv_shape shape;
     enum conv_method method;
     int in_blocks, out_blocks; /* of 16 channels */
-    float *weights, *bias;     /* packed */
+    void *weights;             /* packed */
+    float *bias;
     size_t weight_bytes;
 };
 
 /* One call of conv_kernel_run, for the threads of its team. */
 struct conv_job {
     const struct conv_kernel *k;
-    const float *x, *residual;
-    float *y;
+    const char *x, *residual;
+    char *y;
     char *scratch; /* of thread i: at i * scratch_bytes */
     size_t scratch_bytes;
 };
@@ -33,10 +34,37 @@ bool winograd_pack(struct conv_kernel *k, const float *weights);
 size_t winograd_scratch_bytes(const struct conv_kernel *k);
 void winograd_work(const void *job, int i, int n);
 
+/* Bytes of a pixel of 16 channels. */
+static inline size_t pixel_bytes(bool half)
+{
+    return half ? 32 : 64;
+}
+
 /* y = act(x) + residual over n pixels of 16 channels; y may be x or the residual, which may be NULL. */
-void conv_finish(const struct fusion *f, const float *x, const float *residual, float *y, size_t n);
+void conv_finish(const struct conv_shape *s, const float *x, const void *residual, void *y, size_t n);
+
+/* The nearest 16-bit float; beyond 65504 infinity. */
+uint16_t half_of(float x);
+
+/* Where channel k of 16 and output o of a run of groups stand in one tap's packed weights. */
+size_t conv_weight_place(bool half, size_t k, size_t o, size_t groups);
+void conv_store_weight(struct conv_kernel *k, size_t at, float w);
+
+/* A row of tiles in the type that the kernel multiplies in; see tile.h. */
+struct conv_tile {
+    const char *x;
+    size_t x_plane; /* pixels */
+    const ptrdiff_t *taps;
+    int ntaps, pixels;
+    int chain;     /* products that may be summed in 16 bits */
+    size_t weight; /* the first, in elements */
+    const float *bias;
+    float *y;
+    size_t y_plane;
+};
+void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int groups);
 
 /* 64-byte aligned and zero; NULL: out of memory. */
-float *conv_zeros(size_t floats);
+void *conv_zeros(size_t bytes);
 
 #endif

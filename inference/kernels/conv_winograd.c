@@ -4,9 +4,12 @@
  * products over channels follow, and their results are transformed back (A' m A) with bias, activation
  * and residual.
  *
- * Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016; the points of
- * interpolation are 0, 1, -1, 2, -2 and infinity.
+ * Sources: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016; Barabasz et
+ * al., "Error Analysis and Improving the Accuracy of Winograd Convolution", 2020. The points of
+ * interpolation are 0, the square roots of 1/2 and 2 with both signs, and infinity: against the usual 1
+ * and 2 they cut the error to 2/5, which 16-bit products need.
  */
+#include <math.h>
 #include "inference/kernels/conv_kernel.h"
 #include "inference/kernels/simd.h"
 #include "inference/kernels/tile.h"
@@ -16,6 +19,7 @@ enum {
     IN = 6,  /* side of its inputs */
     POINTS = IN * IN,
     BLOCK_BYTES = 1000 << 10, /* of transformed inputs and products: half of a second-level cache */
+    HALF_CHAIN = 32,          /* differences of large sums need short ones */
 };
 
 bool winograd_suits(const struct conv_shape *s)
@@ -31,11 +35,11 @@ bool winograd_suits(const struct conv_shape *s)
 /* G g G' of one 3x3 kernel. */
 static void transform_weights(const float g[9], double u[POINTS])
 {
-    static const double rows[IN][3] = { { 1.0 / 4, 0, 0 },
-                                        { -1.0 / 6, -1.0 / 6, -1.0 / 6 },
-                                        { -1.0 / 6, 1.0 / 6, -1.0 / 6 },
-                                        { 1.0 / 24, 1.0 / 12, 1.0 / 6 },
-                                        { 1.0 / 24, -1.0 / 12, 1.0 / 6 },
+    static const double rows[IN][3] = { { 1, 0, 0 },
+                                        { -2.0 / 3, -2.0 / 3 * M_SQRT1_2, -1.0 / 3 },
+                                        { -2.0 / 3, 2.0 / 3 * M_SQRT1_2, -1.0 / 3 },
+                                        { 1.0 / 6, 1.0 / 6 * M_SQRT2, 1.0 / 3 },
+                                        { 1.0 / 6, -1.0 / 6 * M_SQRT2, 1.0 / 3 },
                                         { 0, 0, 1 } };
     double half[IN][3];
 
@@ -47,34 +51,42 @@ static void transform_weights(const float g[9], double u[POINTS])
             u[i * IN + k] = half[i][0] * rows[k][0] + half[i][1] * rows[k][1] + half[i][2] * rows[k][2];
 }
 
-/* [36][runs of groups][in blocks][16][groups][16] */
+/* [36][runs of groups][in blocks] as tiles want them */
 bool winograd_pack(struct conv_kernel *k, const float *weights)
 {
     const size_t ci = (size_t)k->shape.ci, per_group = (size_t)k->in_blocks * 256;
     const size_t point = (size_t)k->out_blocks * per_group;
+    const bool half = k->shape.half;
 
-    if (!(k->weights = conv_zeros(POINTS * point)))
+    k->weight_bytes = POINTS * point * pixel_bytes(half) / 16;
+    if (!(k->weights = conv_zeros(k->weight_bytes)))
         return false;
-    k->weight_bytes = POINTS * point * sizeof(float);
     for (int g = 0, groups; g < k->out_blocks; g += groups) {
+        const size_t first = (size_t)g * 16;
         groups = tile_groups(k->out_blocks - g);
-        for (size_t o = (size_t)g * 16; o < (size_t)(g + groups) * 16 && o < (size_t)k->shape.co; o++)
+        for (size_t o = first; o < first + (size_t)groups * 16 && o < (size_t)k->shape.co; o++)
             for (size_t c = 0; c < ci; c++) {
-                float *at =
-                    k->weights + (size_t)g * per_group + c * 16 * (size_t)groups + o - (size_t)g * 16;
+                const size_t at = (size_t)g * per_group + c / 16 * 256 * (size_t)groups +
+                                  conv_weight_place(half, c % 16, o - first, (size_t)groups);
                 double u[POINTS];
                 transform_weights(weights + (o * ci + c) * 9, u);
                 for (size_t p = 0; p < POINTS; p++)
-                    at[p * point] = (float)u[p];
+                    conv_store_weight(k, at + p * point, (float)u[p]);
             }
     }
     return true;
 }
 
+/* Bytes of one tile: transformed inputs, in the type of the products, and sums. */
+static size_t tile_bytes(const struct conv_kernel *k)
+{
+    return POINTS * ((size_t)k->in_blocks * pixel_bytes(k->shape.half) + (size_t)k->out_blocks * 64);
+}
+
 /* Tiles that are worked on at once. */
 static int block_tiles(const struct conv_kernel *k)
 {
-    const int n = BLOCK_BYTES / (POINTS * 64 * (k->in_blocks + k->out_blocks));
+    const int n = (int)(BLOCK_BYTES / tile_bytes(k));
     const int all = (int)((k->shape.w.out[0] + OUT - 1) / OUT * ((k->shape.w.out[1] + OUT - 1) / OUT));
 
     return n < 12 ? (all < 12 ? all : 12) : n < all ? n : all;
@@ -82,42 +94,60 @@ static int block_tiles(const struct conv_kernel *k)
 
 size_t winograd_scratch_bytes(const struct conv_kernel *k)
 {
-    return (size_t)block_tiles(k) * POINTS * 64 * (size_t)(k->in_blocks + k->out_blocks);
+    return (size_t)block_tiles(k) * tile_bytes(k);
 }
 
 /* B' x for six vectors. */
 INLINE_AVX512 void transform_in(const __m512 d[IN], __m512 v[IN])
 {
-    const __m512 four = _mm512_set1_ps(4), five = _mm512_set1_ps(5), two = _mm512_set1_ps(2);
-    const __m512 a = _mm512_fnmadd_ps(four, d[2], d[4]), b = _mm512_fnmadd_ps(four, d[1], d[3]);
-    const __m512 c = _mm512_sub_ps(d[4], d[2]), e = _mm512_sub_ps(d[3], d[1]);
+    const __m512 two = _mm512_set1_ps(2), half = _mm512_set1_ps(0.5f), middle = _mm512_set1_ps(2.5f);
+    const __m512 p = _mm512_set1_ps((float)M_SQRT1_2), q = _mm512_set1_ps((float)M_SQRT2);
+    const __m512 a = _mm512_fnmadd_ps(two, d[2], d[4]), b = _mm512_fnmadd_ps(two, d[1], d[3]);
+    const __m512 c = _mm512_fnmadd_ps(half, d[2], d[4]), e = _mm512_fnmadd_ps(half, d[1], d[3]);
 
-    v[0] = _mm512_fmadd_ps(four, d[0], _mm512_fnmadd_ps(five, d[2], d[4]));
-    v[1] = _mm512_add_ps(a, b);
-    v[2] = _mm512_sub_ps(a, b);
-    v[3] = _mm512_fmadd_ps(two, e, c);
-    v[4] = _mm512_fnmadd_ps(two, e, c);
-    v[5] = _mm512_fmadd_ps(four, d[1], _mm512_fnmadd_ps(five, d[3], d[5]));
+    v[0] = _mm512_fnmadd_ps(middle, d[2], _mm512_add_ps(d[0], d[4]));
+    v[1] = _mm512_fmadd_ps(p, b, a);
+    v[2] = _mm512_fnmadd_ps(p, b, a);
+    v[3] = _mm512_fmadd_ps(q, e, c);
+    v[4] = _mm512_fnmadd_ps(q, e, c);
+    v[5] = _mm512_fnmadd_ps(middle, d[3], _mm512_add_ps(d[1], d[5]));
 }
 
 /* A' x for six vectors. */
 INLINE_AVX512 void transform_out(const __m512 m[IN], __m512 y[OUT])
 {
-    const __m512 a = _mm512_add_ps(m[1], m[2]), b = _mm512_sub_ps(m[1], m[2]);
-    const __m512 c = _mm512_add_ps(m[3], m[4]), d = _mm512_sub_ps(m[3], m[4]);
+    const __m512 two = _mm512_set1_ps(2), half = _mm512_set1_ps(0.5f);
+    const __m512 a = _mm512_add_ps(m[1], m[2]), c = _mm512_add_ps(m[3], m[4]);
+    const __m512 b = _mm512_mul_ps(_mm512_set1_ps((float)M_SQRT1_2), _mm512_sub_ps(m[1], m[2]));
+    const __m512 d = _mm512_mul_ps(_mm512_set1_ps((float)M_SQRT2), _mm512_sub_ps(m[3], m[4]));
 
     y[0] = _mm512_add_ps(m[0], _mm512_add_ps(a, c));
-    y[1] = _mm512_fmadd_ps(_mm512_set1_ps(2), d, b);
-    y[2] = _mm512_fmadd_ps(_mm512_set1_ps(4), c, a);
-    y[3] = _mm512_fmadd_ps(_mm512_set1_ps(8), d, _mm512_add_ps(b, m[5]));
+    y[1] = _mm512_add_ps(b, d);
+    y[2] = _mm512_fmadd_ps(half, a, _mm512_mul_ps(two, c));
+    y[3] = _mm512_fmadd_ps(half, b, _mm512_fmadd_ps(two, d, m[5]));
+}
+
+INLINE_AVX512 __m512 read_pixel(const char *x, const bool half)
+{
+    return half ? _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)(const void *)x))
+                : _mm512_load_ps(x);
+}
+
+INLINE_AVX512 void write_pixel(char *y, __m512 v, const bool half)
+{
+    if (half)
+        _mm256_store_si256((__m256i *)(void *)y, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+    else
+        _mm512_store_ps(y, v);
 }
 
 /* One tile of one block of channels: 6x6 inputs at (y, x), which may lie outside, to v[36], `apart`
- * floats from each other. */
-static TARGET_AVX512 void read_tile(const struct window *w, const float *block, int y, int x, float *v,
-                                    size_t apart)
+ * bytes from each other. */
+INLINE_AVX512 void read_tile(const struct window *w, const char *block, int y, int x, char *v,
+                             size_t apart, const bool half)
 {
-    __m512 half[IN][IN];
+    const ptrdiff_t pixel = half ? 32 : 64;
+    __m512 between[IN][IN];
 
     for (int c = 0; c < IN; c++) {
         const bool inside = x + c >= 0 && x + c < w->in[1];
@@ -125,19 +155,19 @@ static TARGET_AVX512 void read_tile(const struct window *w, const float *block, 
         UNROLL
         for (int r = 0; r < IN; r++)
             d[r] = inside && y + r >= 0 && y + r < w->in[0]
-                       ? _mm512_load_ps(block + ((ptrdiff_t)(y + r) * w->in[1] + x + c) * 16)
+                       ? read_pixel(block + ((ptrdiff_t)(y + r) * w->in[1] + x + c) * pixel, half)
                        : _mm512_setzero_ps();
         transform_in(d, t);
         UNROLL
         for (int r = 0; r < IN; r++)
-            half[r][c] = t[r];
+            between[r][c] = t[r];
     }
     for (int r = 0; r < IN; r++) {
         __m512 t[IN];
-        transform_in(half[r], t);
+        transform_in(between[r], t);
         UNROLL
         for (int c = 0; c < IN; c++)
-            _mm512_store_ps(v + (size_t)(r * IN + c) * apart, t[c]);
+            write_pixel(v + (size_t)(r * IN + c) * apart, t[c], half);
     }
 }
 
@@ -169,59 +199,69 @@ static TARGET_AVX512 void sum_tile(const float *m, size_t apart, const float *bi
 /* What a block of tiles is about. */
 struct block {
     int first, count, across; /* tiles; in a row of them */
-    float *v, *m;             /* [36][blocks][count][16] */
+    char *v;                  /* [36][in blocks][count][16] in the type of the products */
+    float *m;                 /* [36][out blocks][count][16] */
 };
 
-static void read_block(const struct conv_job *j, const struct block *b)
+static TARGET_AVX512 void read_block(const struct conv_job *j, const struct block *b)
 {
     const struct window *w = &j->k->shape.w;
-    const size_t plane = (size_t)(w->in[0] * w->in[1]) * 16;
-    const size_t apart = (size_t)j->k->in_blocks * (size_t)b->count * 16;
+    const size_t pixel = pixel_bytes(j->k->shape.half), row = (size_t)b->count * pixel;
+    const size_t plane = (size_t)(w->in[0] * w->in[1]) * pixel, apart = (size_t)j->k->in_blocks * row;
 
     for (int c = 0; c < j->k->in_blocks; c++)
         for (int i = 0; i < b->count; i++) {
-            const int y = (b->first + i) / b->across * OUT, x = (b->first + i) % b->across * OUT;
-            read_tile(w, j->x + (size_t)c * plane, y - (int)w->before[0], x - (int)w->before[1],
-                      b->v + ((size_t)c * (size_t)b->count + (size_t)i) * 16, apart);
+            const int y = (b->first + i) / b->across * OUT - (int)w->before[0];
+            const int x = (b->first + i) % b->across * OUT - (int)w->before[1];
+            const char *block = j->x + (size_t)c * plane;
+            char *v = b->v + (size_t)c * row + (size_t)i * pixel;
+            if (j->k->shape.half)
+                read_tile(w, block, y, x, v, apart, true);
+            else
+                read_tile(w, block, y, x, v, apart, false);
         }
 }
 
 static void multiply_block(const struct conv_job *j, const struct block *b)
 {
     const struct conv_kernel *k = j->k;
-    const size_t row = (size_t)b->count * 16, per_group = (size_t)k->in_blocks * 256;
     const ptrdiff_t tap = 0;
-    struct tile t = { .x_plane = row, .blocks = k->in_blocks, .taps = &tap, .ntaps = 1, .y_plane = row };
+    struct conv_tile t = { .x_plane = (size_t)b->count,
+                           .taps = &tap,
+                           .ntaps = 1,
+                           .chain = HALF_CHAIN,
+                           .y_plane = (size_t)b->count * 16,
+                           .pixels = b->count };
 
-    for (size_t p = 0; p < POINTS; p++) {
-        t.x = b->v + p * (size_t)k->in_blocks * row;
+    for (size_t p = 0; p < POINTS; p++)
         for (int g = 0, groups; g < k->out_blocks; g += groups) {
             groups = tile_groups(k->out_blocks - g);
-            t.w = k->weights + (p * (size_t)k->out_blocks + (size_t)g) * per_group;
-            t.y = b->m + (p * (size_t)k->out_blocks + (size_t)g) * row;
-            tile_row(&t, groups, b->count);
+            t.x = b->v + p * (size_t)(k->in_blocks * b->count) * pixel_bytes(k->shape.half);
+            t.weight = (p * (size_t)k->out_blocks + (size_t)g) * (size_t)k->in_blocks * 256;
+            t.y = b->m + (p * (size_t)k->out_blocks + (size_t)g) * t.y_plane;
+            conv_tile_run(k, &t, groups);
         }
-    }
 }
 
-/* 4x4 sums to their place, finished; those beyond the edge fall away. */
+/* 4x4 sums to their place, finished; those beyond the edge fall away. `plane`: its first pixel. */
 static void write_tile(const struct conv_job *j, size_t plane, int y, int x, const float out[256])
 {
     const struct window *w = &j->k->shape.w;
     const int height = (int)w->out[0], width = (int)w->out[1];
     const size_t n = (size_t)(width - x < OUT ? width - x : OUT);
+    const size_t pixel = pixel_bytes(j->k->shape.half_out);
 
     for (int r = 0; r < OUT && y + r < height; r++) {
-        const size_t at = plane + ((size_t)(y + r) * (size_t)width + (size_t)x) * 16;
-        conv_finish(&j->k->shape.fused, out + r * OUT * 16, j->residual ? j->residual + at : NULL,
-                    j->y + at, n);
+        const size_t at = (plane + (size_t)(y + r) * (size_t)width + (size_t)x) * pixel;
+        conv_finish(&j->k->shape, out + r * OUT * 16, j->residual ? j->residual + at : NULL, j->y + at,
+                    n);
     }
 }
 
 static void write_block(const struct conv_job *j, const struct block *b)
 {
     const struct conv_kernel *k = j->k;
-    const struct window *w = &k->shape.w;
+    const size_t plane = (size_t)(k->shape.w.out[0] * k->shape.w.out[1]);
     const size_t apart = (size_t)k->out_blocks * (size_t)b->count * 16;
     _Alignas(64) float out[256];
 
@@ -230,28 +270,27 @@ static void write_block(const struct conv_job *j, const struct block *b)
             const int y = (b->first + i) / b->across * OUT, x = (b->first + i) % b->across * OUT;
             sum_tile(b->m + ((size_t)o * (size_t)b->count + (size_t)i) * 16, apart, k->bias + o * 16,
                      out);
-            write_tile(j, (size_t)o * (size_t)(w->out[0] * w->out[1]) * 16, y, x, out);
+            write_tile(j, (size_t)o * plane, y, x, out);
         }
 }
 
 void winograd_work(const void *job, int i, int n)
 {
     const struct conv_job *j = job;
-    const struct window *w = &j->k->shape.w;
+    const struct conv_kernel *k = j->k;
+    const struct window *w = &k->shape.w;
     const int across = (int)((w->out[1] + OUT - 1) / OUT), down = (int)((w->out[0] + OUT - 1) / OUT);
-    const int all = across * down, most = block_tiles(j->k);
-    const int first = all * i / n, last = all * (i + 1) / n, blocks = (last - first + most - 1) / most;
-    float *scratch = (float *)(void *)(j->scratch + (size_t)i * j->scratch_bytes);
+    const int all = across * down, most = block_tiles(k);
+    const int first = all * i / n, count = all * (i + 1) / n - first, blocks = (count + most - 1) / most;
 
     for (int b = 0; b < blocks; b++) {
-        const int begin = first + (last - first) * b / blocks,
-                  end = first + (last - first) * (b + 1) / blocks;
-        const struct block block = { .first = begin,
-                                     .count = end - begin,
-                                     .across = across,
-                                     .v = scratch,
-                                     .m = scratch + (size_t)(end - begin) * POINTS * 16 *
-                                                        (size_t)j->k->in_blocks };
+        const int begin = first + count * b / blocks, end = first + count * (b + 1) / blocks;
+        struct block block = { .first = begin,
+                               .count = end - begin,
+                               .across = across,
+                               .v = j->scratch + (size_t)i * j->scratch_bytes };
+        block.m = (float *)(void *)(block.v + (size_t)(POINTS * k->in_blocks * block.count) *
+                                                  pixel_bytes(k->shape.half));
         read_block(j, &block);
         multiply_block(j, &block);
         write_block(j, &block);

@@ -44,32 +44,8 @@ INLINE_AVX512 void run(const struct tile *t, const int groups, const int pixels)
     {                                                                                                   \
         run(t, groups, pixels);                                                                         \
     }
-#define SHAPES_5(groups)                                                                                \
-    SHAPE(groups, 1) SHAPE(groups, 2) SHAPE(groups, 3) SHAPE(groups, 4) SHAPE(groups, 5)
-#define SHAPES_8(groups) SHAPES_5(groups) SHAPE(groups, 6) SHAPE(groups, 7) SHAPE(groups, 8)
-#define SHAPES_12(groups)                                                                               \
-    SHAPES_8(groups) SHAPE(groups, 9) SHAPE(groups, 10) SHAPE(groups, 11) SHAPE(groups, 12)
-
-/* clang-format off */
-SHAPES_12(1) SHAPE(1, 13) SHAPE(1, 14)
-SHAPES_12(2)
-SHAPES_8(3)
-SHAPES_5(4) SHAPE(4, 6)
-SHAPES_5(5)
-
-#define ROW_5(g) NULL, run_##g##_1, run_##g##_2, run_##g##_3, run_##g##_4, run_##g##_5
-#define ROW_8(g) ROW_5(g), run_##g##_6, run_##g##_7, run_##g##_8
-#define ROW_12(g) ROW_8(g), run_##g##_9, run_##g##_10, run_##g##_11, run_##g##_12
-
-static void (*const shapes[TILE_GROUPS + 1][TILE_PIXELS + 1])(const struct tile *t) = {
-    { NULL },
-    { ROW_12(1), run_1_13, run_1_14 },
-    { ROW_12(2) },
-    { ROW_8(3) },
-    { ROW_5(4), run_4_6 },
-    { ROW_5(5) },
-};
-/* clang-format on */
+#define TABLE_OF const struct tile
+#include "inference/kernels/tile_shapes.h"
 
 int tile_pixels(int groups)
 {

@@ -140,11 +140,12 @@ struct value context_output(const struct context *c, int i)
 static void run_conv(struct context *c, const struct call *call, const struct conv_kernel *k)
 {
     const struct value *x = call->in[0], *residual = call_in(call, 1), *y = call->out[0];
-    const size_t in = value_span(x, 1, x->rank), out = value_span(y, 1, y->rank);
+    const size_t images = (size_t)x->dims[0];
+    const size_t in = value_bytes(x) / images, out = value_bytes(y) / images;
 
-    for (size_t n = 0; n < (size_t)x->dims[0]; n++)
-        conv_kernel_run(k, value_f32(x) + n * in, residual ? value_f32(residual) + n * out : NULL,
-                        value_f32(y) + n * out, c->scratch, c->plan->threads);
+    for (size_t n = 0; n < images; n++)
+        conv_kernel_run(k, (char *)x->data + n * in, residual ? (char *)residual->data + n * out : NULL,
+                        (char *)y->data + n * out, c->scratch, c->plan->threads);
 }
 
 static enum status run_step(struct context *c, int i, struct fault *f)

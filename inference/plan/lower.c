@@ -3,6 +3,7 @@
  * lower_conv.c, lower_blocks.c and lower_plain.c.
  */
 #include <string.h>
+#include "inference/kernels/half.h"
 #include "inference/plan/lower.h"
 
 static int fail(struct lowering *l)
@@ -47,7 +48,12 @@ const struct value *lower_value(const struct lowering *l, int tensor)
 
 bool lower_is_blocked(const struct lowering *l, int tensor)
 {
-    return l->blocked[tensor] != GRAPH_NONE;
+    return l->blocked[tensor] != GRAPH_NONE || l->half[tensor] != GRAPH_NONE;
+}
+
+bool lower_is_half(const struct lowering *l, int tensor)
+{
+    return l->half[tensor] != GRAPH_NONE;
 }
 
 bool lower_can_block(const struct lowering *l, int tensor)
@@ -76,11 +82,11 @@ struct layout lower_layout(const struct lowering *l, int tensor, bool blocked)
 }
 
 /* The dense value that a blocked tensor is. */
-static struct value blocked_value(const struct lowering *l, int tensor)
+static struct value blocked_value(const struct lowering *l, int tensor, enum dtype type)
 {
     const struct value *v = lower_value(l, tensor);
 
-    return (struct value){ .type = DTYPE_F32,
+    return (struct value){ .type = type,
                            .rank = 5,
                            .dims = { v->dims[0], whole_blocks(v->dims[1], l->block) / l->block,
                                      v->dims[2], v->dims[3], l->block } };
@@ -96,9 +102,16 @@ int lower_plain_output(struct lowering *l, int tensor)
 
 int lower_blocked_output(struct lowering *l, int tensor)
 {
-    const struct value v = blocked_value(l, tensor);
+    const struct value v = blocked_value(l, tensor, DTYPE_F32);
 
     return l->blocked[tensor] = add_slot(l, &v);
+}
+
+int lower_half_output(struct lowering *l, int tensor)
+{
+    const struct value v = blocked_value(l, tensor, DTYPE_F16);
+
+    return l->half[tensor] = add_slot(l, &v);
 }
 
 static int add_view(struct lowering *l, const struct value *v, int base, size_t offset)
@@ -124,9 +137,10 @@ void lower_plain_view(struct lowering *l, int tensor, int base, size_t offset)
 
 void lower_blocked_view(struct lowering *l, int tensor, int base, size_t offset)
 {
-    const struct value v = blocked_value(l, tensor);
+    const bool half = base != GRAPH_NONE && l->plan->slots[base].v.type == DTYPE_F16;
+    const struct value v = blocked_value(l, tensor, half ? DTYPE_F16 : DTYPE_F32);
 
-    l->blocked[tensor] = add_view(l, &v, base, offset);
+    (half ? l->half : l->blocked)[tensor] = add_view(l, &v, base, offset);
 }
 
 int lower_part(struct lowering *l, int base, size_t offset, const struct value *like)
@@ -206,6 +220,16 @@ static void reorder_native(const struct call *c)
             }
 }
 
+static void narrow(const struct call *c)
+{
+    half_narrow(value_f32(c->in[0]), c->out[0]->data, value_elements(c->in[0]));
+}
+
+static void widen(const struct call *c)
+{
+    half_widen(c->in[0]->data, value_f32(c->out[0]), value_elements(c->in[0]));
+}
+
 static void reorder(struct lowering *l, int tensor, int from, int to, bool to_blocks)
 {
     struct layout x = lower_layout(l, tensor, !to_blocks), y = lower_layout(l, tensor, to_blocks);
@@ -228,8 +252,9 @@ int lower_plain(struct lowering *l, int tensor)
         return l->plain[tensor];
     if (v->data)
         return l->plain[tensor] = add_slot(l, v);
-    if (l->blocked[tensor] == GRAPH_NONE)
+    if (!lower_is_blocked(l, tensor))
         return fail(l);
+    lower_blocked(l, tensor);
     lower_plain_output(l, tensor);
     reorder(l, tensor, l->blocked[tensor], l->plain[tensor], false);
     return l->plain[tensor];
@@ -241,10 +266,27 @@ int lower_blocked(struct lowering *l, int tensor)
 
     if (l->st != ST_OK || l->blocked[tensor] != GRAPH_NONE)
         return l->blocked[tensor];
+    if (l->half[tensor] != GRAPH_NONE) {
+        lower_blocked_output(l, tensor);
+        lower_native(l, NULL, widen, 1, 1, (const int[]){ l->half[tensor], l->blocked[tensor] });
+        return l->blocked[tensor];
+    }
     from = lower_plain(l, tensor);
     lower_blocked_output(l, tensor);
     reorder(l, tensor, from, l->blocked[tensor], true);
     return l->blocked[tensor];
+}
+
+int lower_half(struct lowering *l, int tensor)
+{
+    int from;
+
+    if (l->st != ST_OK || l->half[tensor] != GRAPH_NONE)
+        return l->half[tensor];
+    from = lower_blocked(l, tensor);
+    lower_half_output(l, tensor);
+    lower_native(l, NULL, narrow, 1, 1, (const int[]){ from, l->half[tensor] });
+    return l->half[tensor];
 }
 
 void lower_reference(struct lowering *l, const struct node *n)

@@ -2,8 +2,9 @@
  * From nodes to steps. Each operator's row points to one of these functions; without one, and wherever
  * oneDNN has nothing better, the node runs by its reference on row-major values.
  *
- * A tensor may exist row-major, blocked, or both; lower_plain and lower_blocked give the wanted form and
- * add a reorder where it does not exist yet. Failures are sticky: functions return GRAPH_NONE, and
+ * A tensor may exist row-major, blocked, blocked in 16-bit floats, or in several of these forms;
+ * lower_plain, lower_blocked and lower_half give the wanted form and add a copy where it does not exist
+ * yet. Failures are sticky: functions return GRAPH_NONE, and
  * plan_create reports the first one.
  */
 #ifndef INFERENCE_PLAN_LOWER_H
@@ -14,7 +15,9 @@
 struct lowering {
     struct graph *graph;
     struct plan *plan;
-    int *plain, *blocked; /* slot of each tensor in that form, or GRAPH_NONE */
+    int *plain, *blocked, *half; /* slot of each tensor in that form, or GRAPH_NONE */
+    bool use_half;               /* 16-bit floats where the form `half` serves */
+    bool *wants_half;            /* tensors with a reader that takes them so */
     int block;
     bool exact; /* direct convolutions only */
     enum status st;
@@ -22,19 +25,23 @@ struct lowering {
 };
 
 const struct value *lower_value(const struct lowering *l, int tensor);
-bool lower_is_blocked(const struct lowering *l, int tensor); /* exists in blocked form */
+bool lower_is_blocked(const struct lowering *l, int tensor); /* exists in blocked form, or half */
+bool lower_is_half(const struct lowering *l, int tensor);
 /* float32 of rank 4 with elements: may be blocked. */
 bool lower_can_block(const struct lowering *l, int tensor);
 
 /* The tensor's slot in this form; makes it when needed. */
 int lower_plain(struct lowering *l, int tensor);
 int lower_blocked(struct lowering *l, int tensor);
+int lower_half(struct lowering *l, int tensor);
 
 /* A new slot for an output that a step will write. */
 int lower_plain_output(struct lowering *l, int tensor);
 int lower_blocked_output(struct lowering *l, int tensor);
+int lower_half_output(struct lowering *l, int tensor);
 /* The output is part of an existing slot: nothing to run. */
 void lower_plain_view(struct lowering *l, int tensor, int base, size_t offset);
+/* In the form that the base has. */
 void lower_blocked_view(struct lowering *l, int tensor, int base, size_t offset);
 
 /* A slot for part of another one, shaped like `like`, that belongs to no tensor. */

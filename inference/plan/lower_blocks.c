@@ -96,17 +96,18 @@ static void copy_part(const struct call *c)
  * How many inputs from i on are, one after the other, the whole of one slot that no other one holds:
  * that slot can lie inside the output from the start, and its parts need no copy. 0: none.
  */
-static int inputs_of_one_slot(const struct lowering *l, const struct node *n, int i, int *ret_root)
+static int inputs_of_one_slot(const struct lowering *l, const struct node *n, const int form[], int i,
+                              int *ret_root)
 {
     const struct plan *p = l->plan;
     size_t offset, want = 0;
     int root, k = i;
 
-    root = plan_root(p, l->blocked[n->inputs[i]], &offset);
+    root = plan_root(p, form[n->inputs[i]], &offset);
     for (; k < n->ninputs; k++) {
-        if (plan_root(p, l->blocked[n->inputs[k]], &offset) != root || offset != want)
+        if (plan_root(p, form[n->inputs[k]], &offset) != root || offset != want)
             break;
-        want += value_bytes(&p->slots[l->blocked[n->inputs[k]]].v);
+        want += value_bytes(&p->slots[form[n->inputs[k]]].v);
     }
     *ret_root = root;
     return p->slots[root].v.data || want != value_bytes(&p->slots[root].v) ? 0 : k - i;
@@ -114,6 +115,8 @@ static int inputs_of_one_slot(const struct lowering *l, const struct node *n, in
 
 void lower_concat(struct lowering *l, const struct node *n)
 {
+    bool half = false;
+    const int *form;
     size_t at = 0;
     int out;
 
@@ -121,16 +124,22 @@ void lower_concat(struct lowering *l, const struct node *n)
         lower_reference(l, n);
         return;
     }
-    out = lower_blocked_output(l, n->outputs[0]);
+    for (int i = 0; i < n->ninputs; i++)
+        half |= lower_is_half(l, n->inputs[i]);
+    for (int i = 0; i < n->ninputs; i++)
+        if ((half ? lower_half(l, n->inputs[i]) : lower_blocked(l, n->inputs[i])) == GRAPH_NONE)
+            return;
+    form = half ? l->half : l->blocked;
+    out = half ? lower_half_output(l, n->outputs[0]) : lower_blocked_output(l, n->outputs[0]);
     for (int i = 0, root; l->st == ST_OK && i < n->ninputs;) {
-        const int count = inputs_of_one_slot(l, n, i, &root);
+        const int count = inputs_of_one_slot(l, n, form, i, &root);
         if (count > 0) {
             l->plan->slots[root].base = out;
             l->plan->slots[root].base_offset = at;
             at += value_bytes(&l->plan->slots[root].v);
             i += count;
         } else {
-            const int from = l->blocked[n->inputs[i++]],
+            const int from = form[n->inputs[i++]],
                       part = lower_part(l, out, at, &l->plan->slots[from].v);
             lower_native(l, n, copy_part, 1, 1, (const int[]){ from, part });
             at += value_bytes(&l->plan->slots[from].v);
@@ -157,6 +166,7 @@ static bool split_keeps_blocks(const struct lowering *l, const struct node *n)
 void lower_split(struct lowering *l, const struct node *n)
 {
     const struct value *x = lower_value(l, n->inputs[0]);
+    const bool half = lower_is_half(l, n->inputs[0]);
     size_t channel = 0;
     int base;
 
@@ -164,9 +174,10 @@ void lower_split(struct lowering *l, const struct node *n)
         lower_reference(l, n);
         return;
     }
-    base = lower_blocked(l, n->inputs[0]);
+    base = half ? lower_half(l, n->inputs[0]) : lower_blocked(l, n->inputs[0]);
     for (int i = 0; i < n->noutputs; i++) {
-        lower_blocked_view(l, n->outputs[i], base, channel * value_span(x, 2, 4) * sizeof(float));
+        lower_blocked_view(l, n->outputs[i], base,
+                           channel * value_span(x, 2, 4) * dtype_size(half ? DTYPE_F16 : DTYPE_F32));
         channel += (size_t)lower_value(l, n->outputs[i])->dims[1];
     }
 }
@@ -175,21 +186,21 @@ void lower_split(struct lowering *l, const struct node *n)
 static void repeat_blocks(const struct call *c)
 {
     const struct value *x = c->in[0], *y = c->out[0];
-    const size_t planes = value_span(x, 0, 2), block = (size_t)x->dims[4], size = block * sizeof(float);
+    const size_t planes = value_span(x, 0, 2), size = (size_t)x->dims[4] * dtype_size(x->type);
     const size_t h = (size_t)y->dims[2], w = (size_t)y->dims[3], in_w = (size_t)x->dims[3];
     const size_t down = h / (size_t)x->dims[2], across = w / in_w;
 
     for (size_t p = 0; p < planes; p++)
         for (size_t i = 0; i < h; i++) {
-            const float *from = value_f32(x) + (p * (size_t)x->dims[2] + i / down) * in_w * block;
-            float *to = value_f32(y) + (p * h + i) * w * block;
+            const char *from = (char *)x->data + (p * (size_t)x->dims[2] + i / down) * in_w * size;
+            char *to = (char *)y->data + (p * h + i) * w * size;
             if (i % down) { /* the row above is the same */
-                memcpy(to, to - w * block, w * size);
+                memcpy(to, to - w * size, w * size);
                 continue;
             }
             for (size_t k = 0; k < in_w; k++)
                 for (size_t r = 0; r < across; r++)
-                    memcpy(to + (k * across + r) * block, from + k * block, size);
+                    memcpy(to + (k * across + r) * size, from + k * size, size);
         }
 }
 
@@ -205,7 +216,12 @@ void lower_resize(struct lowering *l, const struct node *n)
         lower_reference(l, n);
         return;
     }
-    slots[0] = lower_blocked(l, n->inputs[0]);
-    slots[1] = lower_blocked_output(l, n->outputs[0]);
+    if (lower_is_half(l, n->inputs[0])) {
+        slots[0] = lower_half(l, n->inputs[0]);
+        slots[1] = lower_half_output(l, n->outputs[0]);
+    } else {
+        slots[0] = lower_blocked(l, n->inputs[0]);
+        slots[1] = lower_blocked_output(l, n->outputs[0]);
+    }
     lower_native(l, n, repeat_blocks, 1, 1, slots);
 }

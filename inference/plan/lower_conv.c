@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "inference/kernels/half.h"
 #include "inference/ops/conv.h"
 #include "inference/plan/lower.h"
 
@@ -122,7 +123,12 @@ static struct kernel *best_conv(struct lowering *l, const struct node *n, const 
 /* Our own kernels, for one group of channels in blocks; a first layer of few channels is oneDNN's. */
 static struct conv_kernel *own_conv(const struct lowering *l, const struct node *n, const struct conv *c)
 {
-    const struct conv_shape s = { .ci = c->ci, .co = c->co, .w = c->w, .fused = n->fused };
+    const struct conv_shape s = { .ci = c->ci,
+                                  .co = c->co,
+                                  .w = c->w,
+                                  .fused = n->fused,
+                                  .half = l->use_half,
+                                  .half_out = l->use_half && l->wants_half[n->outputs[0]] };
     const enum conv_method m =
         !l->exact && conv_kernel_suits(&s, CONV_WINOGRAD) ? CONV_WINOGRAD : CONV_DIRECT;
 
@@ -131,6 +137,18 @@ static struct conv_kernel *own_conv(const struct lowering *l, const struct node 
         !conv_kernel_suits(&s, m))
         return NULL;
     return conv_kernel_create(&s, m, value_f32(c->weights), c->bias ? value_f32(c->bias) : NULL);
+}
+
+static void lower_own(struct lowering *l, const struct node *n, struct conv_kernel *k)
+{
+    const bool half_out = l->use_half && l->wants_half[n->outputs[0]];
+    int slots[3], at = 0;
+
+    slots[at++] = l->use_half ? lower_half(l, n->inputs[0]) : lower_blocked(l, n->inputs[0]);
+    if (n->fused.residual)
+        slots[at++] = half_out ? lower_half(l, n->inputs[3]) : lower_blocked(l, n->inputs[3]);
+    slots[at] = half_out ? lower_half_output(l, n->outputs[0]) : lower_blocked_output(l, n->outputs[0]);
+    lower_own_conv(l, n, k, slots);
 }
 
 void lower_conv(struct lowering *l, const struct node *n)
@@ -146,13 +164,15 @@ void lower_conv(struct lowering *l, const struct node *n)
 
     if (conv_read(&call, &c, NULL) == ST_OK && c.weights->data && (!c.bias || c.bias->data) &&
         value_elements(c.x) > 0) {
-        if ((own = own_conv(l, n, &c)))
-            chosen = (struct candidate){ true, true };
-        else
+        if (!(own = own_conv(l, n, &c)))
             k = best_conv(l, n, &c, &chosen);
     }
     if (!own && !k) {
         lower_reference(l, n);
+        return;
+    }
+    if (own) {
+        lower_own(l, n, own);
         return;
     }
     slots[at++] = chosen.x_blocked ? lower_blocked(l, n->inputs[0]) : lower_plain(l, n->inputs[0]);
@@ -160,10 +180,7 @@ void lower_conv(struct lowering *l, const struct node *n)
         slots[at++] = chosen.y_blocked ? lower_blocked(l, n->inputs[3]) : lower_plain(l, n->inputs[3]);
     slots[at] =
         chosen.y_blocked ? lower_blocked_output(l, n->outputs[0]) : lower_plain_output(l, n->outputs[0]);
-    if (own)
-        lower_own_conv(l, n, own, slots);
-    else
-        lower_kernel(l, n, k, slots);
+    lower_kernel(l, n, k, slots);
 }
 
 static bool pool_kind_of(const struct node *n, const struct window *w, enum pool_kind *ret)
@@ -175,6 +192,38 @@ static bool pool_kind_of(const struct node *n, const struct window *w, enum pool
         if ((w->out[i] - 1) * w->stride[i] + (w->kernel[i] - 1) * w->dilation[i] + 1 >
             w->in[i] + w->before[i] + w->after[i])
             return false; /* a window over the edge of the padding: only the reference counts it right */
+    return true;
+}
+
+static void run_half_pool(const struct call *c)
+{
+    const struct value *x = c->in[0], *y = c->out[0];
+    struct window w = { .in = { x->dims[2], x->dims[3] }, .out = { y->dims[2], y->dims[3] } };
+    const int64_t *const kernel = node_attribute(c->node, "kernel_shape")->ints;
+    const struct attribute *strides = node_attribute(c->node, "strides"),
+                           *pads = node_attribute(c->node, "pads"),
+                           *dilations = node_attribute(c->node, "dilations");
+
+    for (int i = 0; i < 2; i++) {
+        w.kernel[i] = kernel[i];
+        w.stride[i] = strides ? strides->ints[i] : 1;
+        w.dilation[i] = dilations ? dilations->ints[i] : 1;
+        w.before[i] = pads ? pads->ints[i] : 0;
+    }
+    half_max_pool(&w, x->data, y->data, value_span(x, 0, 2));
+}
+
+/* MaxPool of 16-bit floats; automatic padding goes the other way. */
+static bool lower_half_pool(struct lowering *l, const struct node *n)
+{
+    int slots[2];
+
+    if (strcmp(n->type, "MaxPool") != 0 || !lower_is_half(l, n->inputs[0]) ||
+        strcmp(node_string(n, "auto_pad", "NOTSET"), "NOTSET") != 0)
+        return false;
+    slots[0] = lower_half(l, n->inputs[0]);
+    slots[1] = lower_half_output(l, n->outputs[0]);
+    lower_native(l, n, run_half_pool, 1, 1, slots);
     return true;
 }
 
@@ -192,6 +241,8 @@ void lower_pool(struct lowering *l, const struct node *n)
     struct window w;
     int slots[2];
 
+    if (lower_half_pool(l, n))
+        return;
     if (window_read(&call, NULL, true, &w, NULL) == ST_OK && pool_kind_of(n, &w, &kind) &&
         value_elements(in[0]) > 0)
         k = kernel_pool(l->plan->engine, kind, &x, &y, &w);

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "inference/kernels/cpu.h"
 #include "inference/plan/lower.h"
 
 void plan_free(struct plan *p)
@@ -57,6 +58,21 @@ static enum status lower_nodes(struct lowering *l)
     return l->st;
 }
 
+/* Between convolutions and what moves their results about, tensors are 16-bit floats. */
+static void find_halves(struct lowering *l)
+{
+    static const char *const readers[] = { "Conv", "Concat", "Split", "Resize", "MaxPool" };
+
+    l->use_half = true;
+    for (int i = 0; i < l->graph->nnodes; i++) {
+        const struct node *n = &l->graph->nodes[i];
+        for (size_t k = 0; !n->dead && k < sizeof readers / sizeof readers[0]; k++)
+            for (int t = 0; strcmp(n->type, readers[k]) == 0 && t < n->ninputs; t++)
+                if (n->inputs[t] != GRAPH_NONE)
+                    l->wants_half[n->inputs[t]] = true;
+    }
+}
+
 static enum status sum_kernels(struct plan *p, struct fault *f)
 {
     for (int i = 0; i < p->nsteps; i++) {
@@ -77,9 +93,10 @@ static enum status sum_kernels(struct plan *p, struct fault *f)
 
 static enum status check_precision(enum precision p, struct fault *f)
 {
-    if (p == PRECISION_AUTO || p == PRECISION_F32)
+    if (p == PRECISION_AUTO || p == PRECISION_F32 ||
+        (p == PRECISION_F16 && cpu_isa() >= CPU_AVX512_FP16))
         return ST_OK;
-    return fault_set(f, ST_UNSUPPORTED, "precision", "this release computes in float32 only");
+    return fault_set(f, ST_UNSUPPORTED, "precision", "this CPU or this release does not compute in it");
 }
 
 enum status plan_create(struct graph *g, const struct compile_options *o, struct plan **ret,
@@ -99,14 +116,18 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
     p->threads = o && o->threads > 1 ? o->threads : 1;
     l.plain = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.plain);
     l.blocked = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.blocked);
+    l.half = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.half);
+    l.wants_half = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.wants_half);
     p->inputs = arena_array(g->arena, (size_t)g->ninputs + 1, sizeof *p->inputs);
     p->outputs = arena_array(g->arena, (size_t)g->noutputs + 1, sizeof *p->outputs);
-    if (!l.plain || !l.blocked || !p->inputs || !p->outputs) {
+    if (!l.plain || !l.blocked || !l.half || !l.wants_half || !p->inputs || !p->outputs) {
         st = fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
         goto out;
     }
     for (int i = 0; i < g->ntensors; i++)
-        l.plain[i] = l.blocked[i] = GRAPH_NONE;
+        l.plain[i] = l.blocked[i] = l.half[i] = GRAPH_NONE;
+    if (o && o->precision == PRECISION_F16)
+        find_halves(&l);
     if ((o && (st = check_precision(o->precision, f)) != ST_OK) ||
         (st = kernel_engine_create(p->threads, &p->engine, f)) != ST_OK ||
         (st = lower_nodes(&l)) != ST_OK || (st = plan_place(p, f)) != ST_OK)

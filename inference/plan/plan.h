@@ -20,7 +20,8 @@ enum precision {
                      */
     PRECISION_F32,
     PRECISION_BF16, /* weights and activations; sums, heads and decoding stay float32 */
-    PRECISION_INT8
+    PRECISION_INT8,
+    PRECISION_F16 /* weights and activations in 16-bit floats, where the CPU computes with them */
 };
 
 /* All zero: one thread, automatic precision, every algorithm allowed. */

@@ -5,6 +5,7 @@
 #include "inference/kernels/conv.h"
 #include "inference/kernels/cpu.h"
 #include "inference/kernels/decode.h"
+#include "inference/kernels/half.h"
 #include "inference/ops/conv.h"
 
 struct random {
@@ -40,6 +41,31 @@ static float *to_blocks(const float *x, size_t c, size_t plane)
     memset(y, 0, floats * sizeof *y);
     for (size_t i = 0; i < c * plane; i++)
         y[(i / plane / 16 * plane + i % plane) * 16 + i / plane % 16] = x[i];
+    return y;
+}
+
+/* The same numbers as 16-bit floats, and back; frees x. */
+static void *narrowed(float *x, size_t floats, bool half)
+{
+    uint16_t *h;
+
+    if (!half)
+        return x;
+    h = aligned_alloc(64, floats * sizeof *h + floats % 32 * 2 + 64);
+    half_narrow(x, h, floats);
+    free(x);
+    return h;
+}
+
+static float *widened(void *x, size_t floats, bool half)
+{
+    float *y;
+
+    if (!half)
+        return x;
+    y = aligned_alloc(64, floats * sizeof *y + 64);
+    half_widen(x, y, floats);
+    free(x);
     return y;
 }
 
@@ -81,7 +107,7 @@ static void compare(const struct conv_shape *s, const float *x, const float *w, 
             const double d = fabs((double)want - (double)from_blocks(y, (size_t)o, plane, (size_t)i));
             most = d > most || isnan(d) ? d : most;
         }
-    if (!(most <= 1e-4))
+    if (!(most <= (s->half || s->half_out ? 1e-2 : 1e-4)))
         TEST_FAIL_("%s: %lld to %lld channels, %lldx%lld, kernel %lldx%lld, stride %lld: off by %g",
                    what, (long long)s->ci, (long long)s->co, (long long)s->w.in[0],
                    (long long)s->w.in[1], (long long)s->w.kernel[0], (long long)s->w.kernel[1],
@@ -95,8 +121,11 @@ static void check_conv(const struct conv_shape *s, enum conv_method m, int threa
     float *x = random_floats(r, (size_t)s->ci * in), *bias = random_floats(r, (size_t)s->co);
     float *w = random_floats(r, (size_t)(s->co * s->ci) * taps),
           *residual = random_floats(r, (size_t)s->co * out);
-    float *bx = to_blocks(x, (size_t)s->ci, in), *br = to_blocks(residual, (size_t)s->co, out),
-          *y = to_blocks(residual, (size_t)s->co, out);
+    const size_t x_floats = (size_t)(s->ci + 15) / 16 * 16 * in,
+                 y_floats = (size_t)(s->co + 15) / 16 * 16 * out;
+    void *bx = narrowed(to_blocks(x, (size_t)s->ci, in), x_floats, s->half);
+    void *br = narrowed(to_blocks(residual, (size_t)s->co, out), y_floats, s->half_out);
+    void *y = narrowed(to_blocks(residual, (size_t)s->co, out), y_floats, s->half_out);
     const float *b = pick(r, 0, 3) ? bias : NULL;
     struct conv_kernel *k;
     void *scratch;
@@ -107,6 +136,7 @@ static void check_conv(const struct conv_shape *s, enum conv_method m, int threa
     REQUIRE((k = conv_kernel_create(s, m, w, b)) != NULL);
     scratch = aligned_alloc(64, conv_kernel_scratch_bytes(k, threads) + 64);
     conv_kernel_run(k, bx, s->fused.residual ? br : NULL, y, scratch, threads);
+    y = widened(y, y_floats, s->half_out);
     compare(s, x, w, b, s->fused.residual ? residual : NULL, y, conv_kernel_name(k));
     conv_kernel_free(k);
     free(scratch);
@@ -167,6 +197,55 @@ TEST(winograd_convolutions_of_random_shapes_match_plain_loops)
         const struct conv_shape s = random_shape(&r, true);
         check_conv(&s, CONV_WINOGRAD, pick(&r, 1, 3), &r);
     }
+}
+
+TEST(convolutions_in_16_bits_match_plain_loops_to_their_precision)
+{
+    struct random r = { 29 };
+
+    if (cpu_isa() < CPU_AVX512_FP16)
+        SKIP("needs AVX-512 FP16");
+    for (int i = 0; i < 60; i++) {
+        const bool winograd = i % 2;
+        struct conv_shape s = random_shape(&r, winograd);
+        s.half = pick(&r, 0, 3) > 0;
+        s.half_out = pick(&r, 0, 3) > 0;
+        check_conv(&s, winograd ? CONV_WINOGRAD : CONV_DIRECT, pick(&r, 1, 3), &r);
+    }
+}
+
+TEST(a_pool_of_16_bit_floats_takes_the_largest_inside)
+{
+    const struct window w = { .in = { 5, 4 },
+                              .out = { 3, 4 },
+                              .kernel = { 3, 3 },
+                              .stride = { 2, 1 },
+                              .dilation = { 1, 1 },
+                              .before = { 1, 1 },
+                              .spatial = 2 };
+    struct random r = { 31 };
+    float *x = random_floats(&r, 16 * 20), *blocks;
+    uint16_t *h, *y = aligned_alloc(64, 16 * 12 * sizeof *y);
+
+    if (cpu_isa() < CPU_AVX512)
+        SKIP("needs AVX-512");
+    h = narrowed(to_blocks(x, 16, 20), 16 * 20, true);
+    half_max_pool(&w, h, y, 1);
+    blocks = widened(y, 16 * 12, true);
+    for (int c = 0; c < 16; c++)
+        for (int i = 0; i < 12; i++) {
+            float most = -2;
+            for (int dy = -1; dy <= 1; dy++)
+                for (int dx = -1; dx <= 1; dx++) {
+                    const int row = i / 4 * 2 + dy, column = i % 4 + dx;
+                    if (row >= 0 && row < 5 && column >= 0 && column < 4)
+                        most = fmaxf(most, x[c * 20 + row * 4 + column]);
+                }
+            CHECK(fabsf(blocks[i * 16 + c] - most) <= 5e-4f);
+        }
+    free(x);
+    free(h);
+    free(blocks);
 }
 
 TEST(silu_of_large_and_small_numbers_is_right)

@@ -1,0 +1,28 @@
+/*
+ * The shapes of tiles, included by the files that compile them: SHAPE(groups, pixels) defines
+ * run_<groups>_<pixels>, TABLE_OF is what it points to; here they become the table `shapes`.
+ */
+#define SHAPES_5(g)  SHAPE(g, 1) SHAPE(g, 2) SHAPE(g, 3) SHAPE(g, 4) SHAPE(g, 5)
+#define SHAPES_8(g)  SHAPES_5(g) SHAPE(g, 6) SHAPE(g, 7) SHAPE(g, 8)
+#define SHAPES_12(g) SHAPES_8(g) SHAPE(g, 9) SHAPE(g, 10) SHAPE(g, 11) SHAPE(g, 12)
+
+/* clang-format off */
+SHAPES_12(1) SHAPE(1, 13) SHAPE(1, 14)
+SHAPES_12(2)
+SHAPES_8(3)
+SHAPES_5(4) SHAPE(4, 6)
+SHAPES_5(5)
+
+#define ROW_5(g) NULL, run_##g##_1, run_##g##_2, run_##g##_3, run_##g##_4, run_##g##_5
+#define ROW_8(g) ROW_5(g), run_##g##_6, run_##g##_7, run_##g##_8
+#define ROW_12(g) ROW_8(g), run_##g##_9, run_##g##_10, run_##g##_11, run_##g##_12
+
+static void (*const shapes[TILE_GROUPS + 1][TILE_PIXELS + 1])(TABLE_OF *) = {
+    { NULL },
+    { ROW_12(1), run_1_13, run_1_14 },
+    { ROW_12(2) },
+    { ROW_8(3) },
+    { ROW_5(4), run_4_6 },
+    { ROW_5(5) },
+};
+/* clang-format on */
