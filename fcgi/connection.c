@@ -15,7 +15,7 @@ enum { PIECES = 64, RECORDS = PIECES / 2 };
 struct outgoing {
     struct connection *c;
     struct iovec pieces[PIECES];
-    uint8_t headers[RECORDS][FASTCGI_HEADER_BYTES];
+    uint8_t headers[RECORDS][FASTCGI_HEADER_BYTES], end[FASTCGI_END_BYTES];
     int npieces, nheaders;
 };
 
@@ -83,13 +83,11 @@ static void add_output(struct outgoing *o, const char *p, size_t n)
 /* The end of the output, of the request, and, when the process stops, of the acquaintance. */
 static bool finish(struct outgoing *o)
 {
-    uint8_t end[FASTCGI_END_BYTES];
-
     if (o->nheaders + 2 > RECORDS || o->npieces + 3 > PIECES)
         flush(o);
     add_record(o, FASTCGI_STDOUT, NULL, 0);
-    fastcgi_frame_end(end, o->c->fastcgi.id, 0);
-    add_bytes(o, end, sizeof end);
+    fastcgi_frame_end(o->end, o->c->fastcgi.id, 0);
+    add_bytes(o, o->end, sizeof o->end);
     if (atomic_load_explicit(o->c->leaving, memory_order_relaxed)) {
         add_record(o, FASTCGI_STDERR, NULL, 0);
         o->c->told = true;
