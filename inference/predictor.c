@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 #include "inference/card.h"
+#include "inference/kernels/team.h"
 #include "inference/post/finish.h"
 #include "inference/session.h"
 
@@ -26,6 +27,7 @@ struct compiled {
 struct predictor {
     struct opened_model source; /* `bound` has moved into sizes[0] */
     struct compile_options compile;
+    bool views; /* weights lie in the caller's bytes */
     pthread_mutex_t
         *lock; /* of what follows; behind a pointer so that a run may take a const predictor */
     struct compiled *sizes; /* [SIZES_MAX] */
@@ -62,7 +64,7 @@ const struct model_card *predictor_card(const struct predictor *d)
 
 size_t predictor_memory_bytes(const struct predictor *d)
 {
-    size_t n = (size_t)d->source.model->parameters * sizeof(float);
+    size_t n = d->views ? 0 : (size_t)d->source.model->parameters * sizeof(float);
 
     pthread_mutex_lock(d->lock);
     for (int i = 0; i < SIZES_MAX; i++)
@@ -97,8 +99,9 @@ enum status predictor_load(const void *bytes, size_t n, const struct load_option
     }
     pthread_mutex_init(d->lock, NULL);
     d->compile = o ? o->compile : (struct compile_options){ 0 };
-    if ((st = opened_model_read_as(bytes, n, ONNX_WEIGHTS_COPIED, o ? o->family : NULL, &d->source,
-                                   f)) != ST_OK)
+    d->views = o && o->bytes_stay;
+    if ((st = opened_model_read_as(bytes, n, d->views ? ONNX_WEIGHTS_VIEWED : ONNX_WEIGHTS_COPIED,
+                                   o ? o->family : NULL, &d->source, f)) != ST_OK)
         goto out;
     if (!d->source.bound || (o && o->family && !d->source.card->runnable)) {
         st = fault_set(f, ST_UNSUPPORTED, "model", "the model cannot be run: %s",
@@ -215,7 +218,9 @@ static enum status check_options(const struct predict_options *o, int width, int
     if (o->max_detections < 1 || o->max_detections > LIMIT_DETECTIONS)
         return fault_set(f, ST_INVALID, "max_detections", "must be between 1 and %d, got %d",
                          LIMIT_DETECTIONS, o->max_detections);
-    if (width < 1 || height < 1 || width > LIMIT_IMAGE_SIDE_PX || height > LIMIT_IMAGE_SIDE_PX)
+    if (width < 1 || height < 1 || width > LIMIT_IMAGE_SIDE_PX || height > LIMIT_IMAGE_SIDE_PX ||
+        o->width < 0 || o->height < 0 || o->width > LIMIT_IMAGE_SIDE_PX ||
+        o->height > LIMIT_IMAGE_SIDE_PX || (o->width == 0) != (o->height == 0))
         return fault_set(f, ST_INVALID, "image", "has no usable size");
     return ST_OK;
 }
@@ -240,9 +245,10 @@ static enum status finish(const struct predictor *d, const struct compiled *c,
                           : prediction_copy(out, names, n, p, f);
 }
 
+/* l: of the picture; drawn: the same place in the input for the pixels at hand. */
 static enum status run(const struct predictor *d, struct compiled *c, const uint8_t *rgb,
-                       const struct letterbox *l, const struct predict_options *o,
-                       struct prediction *ret, struct fault *f)
+                       const struct letterbox *l, const struct letterbox *drawn,
+                       const struct predict_options *o, struct prediction *ret, struct fault *f)
 {
     struct prediction p = { 0 };
     struct context *context = NULL;
@@ -251,7 +257,7 @@ static enum status run(const struct predictor *d, struct compiled *c, const uint
 
     if (st != ST_OK)
         return st;
-    if (!preprocess_draw(&d->source.preprocess, l, rgb, d->source.planes,
+    if (!preprocess_draw(&d->source.preprocess, drawn, rgb, d->source.planes,
                          context_input(context, 0).data))
         st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     then = now_ms();
@@ -271,20 +277,43 @@ static enum status run(const struct predictor *d, struct compiled *c, const uint
     return st;
 }
 
+/* Where the picture lies in the input of that size. */
+static struct letterbox fit(const struct predictor *d, const struct predict_options *o, int width,
+                            int height, int input_width, int input_height)
+{
+    const struct preprocess *p = &d->source.preprocess;
+
+    return letterbox_fit(p->fit, p->keep, o->width ? o->width : width, o->height ? o->height : height,
+                         input_width, input_height);
+}
+
 enum status predictor_run(const struct predictor *d, const uint8_t *rgb, int width, int height,
                           const struct predict_options *o, struct prediction *ret, struct fault *f)
 {
-    const struct preprocess *p = &d->source.preprocess;
-    struct letterbox l;
+    struct letterbox l, drawn;
     enum status st;
     int at;
 
     if ((st = check_options(o, width, height, f)) != ST_OK || (st = take_size(d, o, &at, f)) != ST_OK)
         return st;
-    l = letterbox_fit(p->fit, p->keep, width, height, d->sizes[at].width, d->sizes[at].height);
-    st = run(d, &d->sizes[at], rgb, &l, o, ret, f);
+    l = drawn = fit(d, o, width, height, d->sizes[at].width, d->sizes[at].height);
+    drawn.width = width;
+    drawn.height = height;
+    team_serial(o->single);
+    st = run(d, &d->sizes[at], rgb, &l, &drawn, o, ret, f);
+    team_serial(false);
     give_size(d, at);
     return st;
+}
+
+void predictor_scaled_size(const struct predictor *d, const struct predict_options *o, int width,
+                           int height, int *ret_width, int *ret_height)
+{
+    const struct compiled wanted = wanted_size(d, o);
+    const struct letterbox l = fit(d, o, width, height, wanted.width, wanted.height);
+
+    *ret_width = l.scaled_width;
+    *ret_height = l.scaled_height;
 }
 
 void prediction_free(struct prediction *p)

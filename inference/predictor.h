@@ -52,11 +52,12 @@ struct predictor;
 struct load_options {
     struct compile_options compile; /* precision and exact: of runs that do not ask for their own */
     const char *family; /* of post/family.h, where the file does not tell; NULL: recognised */
+    bool bytes_stay;    /* until predictor_free: weights are read where they lie, not copied */
 };
 
 /*
- * Compiles for the model's own input size. o: NULL counts as all zero. The bytes are not needed
- * afterwards. A model whose outputs no family knows is loaded too and gives raw tensors.
+ * Compiles for the model's own input size. o: NULL counts as all zero. Unless bytes_stay, the bytes are
+ * not needed afterwards. A model whose outputs no family knows is loaded too and gives raw tensors.
  */
 enum status predictor_load(const void *bytes, size_t n, const struct load_options *o,
                            struct predictor **ret, struct fault *f) MUST_USE;
@@ -107,6 +108,8 @@ struct predict_options {
     bool agnostic;            /* NMS across classes */
     enum precision precision; /* PRECISION_AUTO: that of the load */
     bool exact;               /* direct float32 kernels for this run */
+    bool single;              /* one thread, however many the model was loaded for */
+    int width, height;        /* of the picture, when rgb is a smaller copy of it; 0: those of rgb */
 };
 
 struct output_tensor {
@@ -133,5 +136,12 @@ enum status predictor_run(const struct predictor *d, const uint8_t *rgb, int wid
                           const struct predict_options *o, struct prediction *ret,
                           struct fault *f) MUST_USE;
 void prediction_free(struct prediction *p); /* accepts an empty one */
+
+/*
+ * The size that such a run would scale the picture to, cropping and border aside: a copy that is not
+ * smaller will do in its place.
+ */
+void predictor_scaled_size(const struct predictor *d, const struct predict_options *o, int width,
+                           int height, int *ret_width, int *ret_height);
 
 #endif

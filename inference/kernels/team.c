@@ -5,6 +5,7 @@ void GOMP_parallel(void (*f)(void *), void *data, unsigned threads, unsigned fla
 int omp_get_thread_num(void);
 int omp_get_num_threads(void);
 int omp_get_max_threads(void);
+void omp_set_max_active_levels(int levels);
 
 struct job {
     void (*work)(const void *context, int i, int n);
@@ -31,4 +32,10 @@ void team_run(int threads, void (*work)(const void *context, int i, int n), cons
         work(context, 0, 1);
     else
         GOMP_parallel(take_part, &j, (unsigned)threads, 0);
+}
+
+/* A region asks for the team that its kernel was compiled for; no level of parallel regions, no team. */
+void team_serial(bool alone)
+{
+    omp_set_max_active_levels(alone ? 0 : 1);
 }

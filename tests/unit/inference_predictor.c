@@ -340,3 +340,59 @@ TEST(a_checkpoint_is_not_compiled)
     CHECK_I64(predictor_load("PK\3\4----", 8, NULL, &d, &f), ST_UNSUPPORTED);
     CHECK(d == NULL);
 }
+
+TEST(a_smaller_copy_gives_boxes_of_the_picture)
+{
+    struct predictor *d = load(&(struct net){ .side = 64, .notes = named });
+    uint8_t *rgb = red(128, 64);
+    struct predict_options o = options;
+    struct prediction p = { 0 };
+    struct fault f = FAULT_INIT;
+    int width = 0, height = 0;
+
+    REQUIRE(d && rgb);
+    predictor_scaled_size(d, &o, 1280, 640, &width, &height);
+    CHECK_I64(width, 64);
+    CHECK_I64(height, 32);
+    o.width = 1280;
+    o.height = 640;
+    REQUIRE(predictor_run(d, rgb, 128, 64, &o, &p, &f) == ST_OK && p.n == 1);
+    CHECK_NEAR(p.items[0].x0, 480, 1e-2);
+    CHECK_NEAR(p.items[0].x1, 800, 1e-2);
+    CHECK_NEAR(p.items[0].y0, 240, 1e-2);
+    CHECK_NEAR(p.items[0].y1, 400, 1e-2);
+    prediction_free(&p);
+    o.height = 0;
+    CHECK_I64(predictor_run(d, rgb, 128, 64, &o, &p, &f), ST_INVALID);
+    free(rgb);
+    predictor_free(d);
+}
+
+/* A model loaded for a team, its weights read in place, gives a single thread the same to the bit. */
+TEST(a_single_thread_gives_what_a_team_gives)
+{
+    const struct load_options how = { .compile.threads = 2, .bytes_stay = true },
+                              copy = { .compile.threads = 2 };
+    struct buffer m = write_net(&(struct net){ .side = 64, .notes = named });
+    struct predictor *d = NULL, *copied = NULL;
+    struct predict_options o = options;
+    uint8_t *rgb = red(100, 70);
+    struct prediction team = { 0 }, single = { 0 };
+    struct fault f = FAULT_INIT;
+
+    REQUIRE(rgb && predictor_load(m.p, m.n, &how, &d, &f) == ST_OK &&
+            predictor_load(m.p, m.n, &copy, &copied, &f) == ST_OK);
+    CHECK(predictor_memory_bytes(d) < predictor_memory_bytes(copied));
+    REQUIRE(predictor_run(d, rgb, 100, 70, &o, &team, &f) == ST_OK);
+    o.single = true;
+    REQUIRE(predictor_run(d, rgb, 100, 70, &o, &single, &f) == ST_OK);
+    CHECK_SIZE(single.n, team.n);
+    for (size_t i = 0; i < team.n && i < single.n; i++)
+        CHECK(memcmp(&team.items[i].score, &single.items[i].score, 5 * sizeof(float)) == 0);
+    prediction_free(&team);
+    prediction_free(&single);
+    free(rgb);
+    predictor_free(copied);
+    predictor_free(d);
+    buffer_free(&m);
+}
