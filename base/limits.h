@@ -87,6 +87,7 @@ enum {
     LIMIT_PT_LAYERS = 1000,               /* of a network in a checkpoint */
     LIMIT_PT_FEATURES = 64,               /* tensors that one module takes or gives */
     LIMIT_PT_DEPTH = 32,                  /* modules in modules */
+    LIMIT_PT_ELEMENTS = 1 << 20,          /* of weights, beside four for each byte of the file */
     LIMIT_PT_RUNS = 8000,                 /* modules of a network, each time that one is used */
 
     LIMIT_SQL_FILES = 1000, /* of sql/: ours, but read from disk */

@@ -16,10 +16,11 @@ struct build {
     struct graph *graph;
     struct fault *fault;
     enum status st;
-    int layer;     /* being built, for faults and names of nodes */
-    int depth;     /* of modules in modules */
-    int runs;      /* modules built so far: a small file may refer to one module very often */
-    bool outlined; /* large weights are not read: ONNX_WEIGHTS_OUTLINED */
+    int layer;             /* being built, for faults and names of nodes */
+    int depth;             /* of modules in modules */
+    int runs;              /* modules built so far: a small file may refer to one module very often */
+    int64_t elements_left; /* of weights that may still be read: a few times what the file can hold */
+    bool outlined;         /* large weights are not read: ONNX_WEIGHTS_OUTLINED */
 
     /* What the head says of itself. */
     const char *task;

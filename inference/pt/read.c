@@ -144,7 +144,10 @@ static enum status read_model(const struct pt_file *p, size_t n, enum onnx_weigh
 {
     struct graph *g = graph_create(n);
     struct model *m = g ? arena_alloc(g->arena, sizeof *m) : NULL;
-    struct build b = { .graph = g, .fault = f, .outlined = weights == ONNX_WEIGHTS_OUTLINED };
+    struct build b = { .graph = g,
+                       .fault = f,
+                       .outlined = weights == ONNX_WEIGHTS_OUTLINED,
+                       .elements_left = LIMIT_PT_ELEMENTS + 4 * (int64_t)n };
     const struct pt_value *model = NULL;
     enum status st;
 

@@ -6,27 +6,30 @@
 #include <string.h>
 #include "inference/pt/build.h"
 
-enum { LARGEST_WINDOW = 256 };
+enum { LARGEST_WINDOW = 256, OUTLINED_ELEMENTS = 4096 };
 
-static float half_float(uint16_t h)
+static float float_of(uint32_t bits)
 {
-    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 1023;
-    uint32_t bits = sign | (exponent + 112) << 23 | fraction << 13;
     float f;
 
-    if (exponent == 0) /* zero and subnormal numbers: multiples of 2^-24 */
-        return (sign ? -1.0f : 1.0f) * (float)fraction * 0x1p-24f;
-    if (exponent == 31)
-        bits = sign | 0x7F800000 | fraction << 13;
     memcpy(&f, &bits, sizeof f);
     return f;
+}
+
+/* The product moves the exponent from a bias of 15 to one of 127, subnormal numbers included. */
+static float half_float(uint16_t h)
+{
+    const uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = (uint32_t)(h & 0x7FFF) << 13;
+
+    if ((h & 0x7C00) == 0x7C00) /* infinite, or none */
+        return float_of(sign | 0x7F800000 | rest);
+    return float_of(sign | rest) * 0x1p112f;
 }
 
 static float element(enum pt_dtype type, const char *p)
 {
     uint16_t half;
-    uint32_t bits;
-    float f = 0;
+    float f;
     double d;
     int64_t i64;
     int32_t i32;
@@ -41,9 +44,7 @@ static float element(enum pt_dtype type, const char *p)
         return half_float(half);
     case PT_BF16:
         memcpy(&half, p, sizeof half);
-        bits = (uint32_t)half << 16;
-        memcpy(&f, &bits, sizeof f);
-        return f;
+        return float_of((uint32_t)half << 16);
     case PT_F64:
         memcpy(&d, p, sizeof d);
         return (float)d;
@@ -66,15 +67,47 @@ static float element(enum pt_dtype type, const char *p)
     return (float)(unsigned char)*p;
 }
 
+/* Row-major without gaps, as nearly all are. */
+static bool is_dense(const struct pt_tensor *t)
+{
+    int64_t step = 1;
+
+    for (int i = t->rank - 1; i >= 0; i--) {
+        if (t->size[i] != 1 && t->stride[i] != step)
+            return false;
+        step *= t->size[i];
+    }
+    return true;
+}
+
+static void gather_dense(const struct pt_tensor *t, const char *base, float *out)
+{
+    const size_t size = pt_dtype_size(t->dtype), n = (size_t)t->count;
+    uint16_t half;
+
+    if (t->dtype == PT_F32)
+        memcpy(out, base, n * size);
+    else if (t->dtype == PT_F16)
+        for (size_t i = 0; i < n; i++) {
+            memcpy(&half, base + i * sizeof half, sizeof half);
+            out[i] = half_float(half);
+        }
+    else
+        for (size_t i = 0; i < n; i++)
+            out[i] = element(t->dtype, base + i * size);
+}
+
 /* Every element lies inside the storage: the reader of pickles has checked it. */
 static void gather(const struct pt_tensor *t, float *out)
 {
     const size_t size = pt_dtype_size(t->dtype);
     const char *base = t->storage->storage->bytes.p + (size_t)t->offset * size;
-    int64_t strides[LIMIT_TENSOR_RANK];
-    struct walk w = { .rank = t->rank, .noffsets = 1, .dims = t->size, .strides = { strides } };
+    struct walk w = { .rank = t->rank, .noffsets = 1, .dims = t->size, .strides = { t->stride } };
 
-    memcpy(strides, t->stride, sizeof strides);
+    if (is_dense(t)) {
+        gather_dense(t, base, out);
+        return;
+    }
     for (int64_t i = 0; i < t->count; i++) {
         out[i] = element(t->dtype, base + (size_t)w.offset[0] * size);
         walk_step(&w);
@@ -84,7 +117,7 @@ static void gather(const struct pt_tensor *t, float *out)
 /* Weights that are known by their shape alone. */
 static bool is_outlined(const struct build *b, int64_t count)
 {
-    return b->outlined && count > GRAPH_FOLD_ELEMENTS;
+    return b->outlined && count > OUTLINED_ELEMENTS;
 }
 
 bool weights_tensor(struct build *b, const struct pt_value *module, const struct pt_value *v,
@@ -98,6 +131,11 @@ bool weights_tensor(struct build *b, const struct pt_value *module, const struct
         build_fail(b, ST_UNSUPPORTED, module, "its %s is missing or has another shape", name);
         return false;
     }
+    if (t->count > b->elements_left) {
+        build_fail(b, ST_TOO_LARGE, module, "the network uses more weights than the file has");
+        return false;
+    }
+    b->elements_left -= t->count;
     *ret = (struct value){ .type = DTYPE_F32, .rank = t->rank };
     memcpy(ret->dims, t->size, sizeof ret->dims);
     if (is_outlined(b, t->count)) {
@@ -169,15 +207,23 @@ bool folded_read(struct build *b, const struct pt_value *conv, struct folded *re
     return b->st == ST_OK;
 }
 
-/* The output channel that element i of the weights belongs to. */
-static size_t channel_of(const struct folded *f, size_t i)
+/* Multiplies what output channel k is made of. */
+static void scale_channel(struct folded *f, size_t k, double scale)
 {
     const struct value *w = &f->weights;
     const size_t window = (size_t)(w->dims[2] * w->dims[3]), part = (size_t)w->dims[1] * window;
+    const size_t inputs = (size_t)w->dims[0] / (size_t)f->groups, group = k / (size_t)w->dims[1];
+    float *x = value_f32(w) + k * part;
 
-    if (!f->transposed)
-        return i / part;
-    return i / part / ((size_t)w->dims[0] / (size_t)f->groups) * (size_t)w->dims[1] + i % part / window;
+    if (!f->transposed) {
+        for (size_t i = 0; i < part; i++)
+            x[i] = (float)((double)x[i] * scale);
+        return;
+    }
+    x = value_f32(w) + group * inputs * part + k % (size_t)w->dims[1] * window;
+    for (size_t n = 0; n < inputs; n++)
+        for (size_t i = 0; i < window; i++)
+            x[n * part + i] = (float)((double)x[n * part + i] * scale);
 }
 
 struct batchnorm {
@@ -212,7 +258,7 @@ static bool batchnorm_read(struct build *b, const struct pt_value *bn, int64_t c
 bool folded_batchnorm(struct build *b, const struct pt_value *bn, struct folded *f)
 {
     struct batchnorm n;
-    size_t count;
+    bool outlined;
 
     if (b->st != ST_OK || !pt_is_module(bn) || pt_has_class(bn, "Identity"))
         return b->st == ST_OK;
@@ -222,19 +268,16 @@ bool folded_batchnorm(struct build *b, const struct pt_value *bn, struct folded 
     }
     if (!batchnorm_read(b, bn, outputs(f), &n))
         return false;
-    count = value_elements(&f->weights);
-    for (size_t i = 0; i < count && !is_outlined(b, (int64_t)count); i++) {
-        const size_t k = channel_of(f, i);
-        value_f32(&f->weights)[i] =
-            (float)((double)value_f32(&f->weights)[i] * (double)value_f32(&n.scale)[k] /
-                    sqrt((double)value_f32(&n.variance)[k] + n.epsilon));
+    outlined = is_outlined(b, (int64_t)value_elements(&f->weights));
+    for (size_t k = 0; k < (size_t)f->bias.dims[0]; k++) {
+        const double scale = (double)value_f32(&n.scale)[k] /
+                             sqrt((double)value_f32(&n.variance)[k] + n.epsilon),
+                     mean = (double)value_f32(&n.mean)[k], shift = (double)value_f32(&n.shift)[k];
+        float *bias = &value_f32(&f->bias)[k];
+        *bias = (float)(((double)*bias - mean) * scale + shift);
+        if (!outlined)
+            scale_channel(f, k, scale);
     }
-    for (size_t k = 0; k < (size_t)f->bias.dims[0]; k++)
-        value_f32(&f->bias)[k] =
-            (float)(((double)value_f32(&f->bias)[k] - (double)value_f32(&n.mean)[k]) *
-                        (double)value_f32(&n.scale)[k] /
-                        sqrt((double)value_f32(&n.variance)[k] + n.epsilon) +
-                    (double)value_f32(&n.shift)[k]);
     return true;
 }
 

@@ -680,3 +680,29 @@ TEST(layers_of_pytorch_read_their_attributes)
     check_block(m, x, y);
     modules_end();
 }
+
+/* Each input cell becomes a 2x2 window; groups; then normalised and activated. */
+TEST(a_conv_transpose_is_normalised_by_its_output_channels)
+{
+    struct module *m, *inner;
+    struct map x, y;
+
+    modules_begin(91);
+    x = random_map(4, 3, 4);
+    inner =
+        module_bool(conv2d(8, 4, 2, 2, 0, 2, false), "transposed", true); /* [4, 4, 2, 2]: 8 outputs */
+    inner->class = "ConvTranspose2d";
+    y = map_new(8, 6, 8);
+    for (int o = 0; o < 8; o++)
+        for (int i = 0; i < 48; i++)
+            for (int c = 0; c < 2; c++)
+                y.v[o * 48 + i] +=
+                    *map_at(x, o / 4 * 2 + c, i / 8 / 2, i % 8 / 2) *
+                    (double)module_find(inner, "weight")
+                        ->weights->v[(((o / 4 * 2 + c) * 4 + o % 4) * 2 + i / 8 % 2) * 2 + i % 2];
+    m = module_new(YOLO, "ConvTranspose");
+    module_child(module_child(m, "conv_transpose", inner), "bn", batchnorm(8, 1e-3));
+    module_child(m, "act", plain("SiLU"));
+    check_block(m, x, eval_part(m, "act", eval_part(m, "bn", y)));
+    modules_end();
+}
