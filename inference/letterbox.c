@@ -209,20 +209,35 @@ static void sum_rows(struct sampler *s, const struct tap *t)
     }
 }
 
+/* One target pixel of any number of taps. */
+static void sum_columns(const float *row, const struct tap *t, const float *weights, float *ret)
+{
+    const float *p = row + (size_t)t->low * 3;
+    float sum[3] = { 0.5f, 0.5f, 0.5f };
+
+    for (int k = 0; k < t->n; k++, p += 3)
+        for (int c = 0; c < 3; c++)
+            sum[c] += p[c] * weights[k];
+    for (int c = 0; c < 3; c++)
+        ret[c] = (float)(int)sum[c];
+}
+
 bool sampler_row(struct sampler *s, int y, float *ret)
 {
+    const int n = s->across.end - s->across.first;
+
     if (y < s->down.first || y >= s->down.end)
         return false;
     sum_rows(s, &s->down.taps[y - s->down.first]);
-    for (int x = 0; x < s->across.end - s->across.first; x++) {
+    for (int x = 0; x < n; x++, ret += 3) {
         const struct tap *t = &s->across.taps[x];
         const float *w = s->across.weights + t->weights, *p = s->row + (size_t)t->low * 3;
-        float sum[3] = { 0.5f, 0.5f, 0.5f };
-        for (int k = 0; k < t->n; k++, p += 3)
-            for (int c = 0; c < 3; c++)
-                sum[c] += p[c] * w[k];
+        if (t->n != 2) {
+            sum_columns(s->row, t, w, ret);
+            continue;
+        }
         for (int c = 0; c < 3; c++)
-            ret[x * 3 + c] = (float)(int)sum[c];
+            ret[c] = (float)(int)(p[c] * w[0] + p[c + 3] * w[1] + 0.5f);
     }
     return true;
 }

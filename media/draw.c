@@ -77,19 +77,6 @@ static int ascending(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Where the edges cross the row's middle; ret: room for n. */
-static size_t crossings(const float xy[], size_t n, float y, float ret[])
-{
-    size_t count = 0;
-
-    for (size_t i = 0, k = n - 1; i < n; k = i++) {
-        const float y0 = xy[2 * k + 1], y1 = xy[2 * i + 1];
-        if ((y0 > y) != (y1 > y))
-            ret[count++] = xy[2 * k] + (xy[2 * i] - xy[2 * k]) * (y - y0) / (y1 - y0);
-    }
-    return count;
-}
-
 static bool are_finite(const float xy[], size_t n)
 {
     for (size_t i = 0; i < 2 * n; i++)
@@ -98,23 +85,83 @@ static bool are_finite(const float xy[], size_t n)
     return true;
 }
 
-void draw_polygon(struct image *im, const float xy[], size_t n, float opacity, struct colour c)
+/* Rows first .. end - 1 whose middles lie between two heights. */
+struct rows {
+    int first, end;
+};
+
+static struct rows rows_between(const struct image *im, float y0, float y1)
 {
-    float *at = n < 3 || !are_finite(xy, n) ? NULL : calloc(n, sizeof *at);
+    return (struct rows){ within(ceilf(fminf(y0, y1) - 0.5f), im->height),
+                          within(ceilf(fmaxf(y0, y1) - 0.5f), im->height) };
+}
+
+static struct rows rows_of(const struct image *im, const float xy[], size_t n)
+{
     float top = INFINITY, bottom = -INFINITY;
 
-    for (size_t i = 0; at && i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         top = fminf(top, xy[2 * i + 1]);
         bottom = fmaxf(bottom, xy[2 * i + 1]);
     }
-    for (int y = within(top, im->height); at && y < within(bottom + 1, im->height); y++) {
-        const size_t count = crossings(xy, n, (float)y + 0.5f, at);
-        qsort(at, count, sizeof *at, ascending);
-        for (size_t i = 0; i + 1 < count; i += 2)
-            paint(im, y, within(at[i] + 0.5f, im->width), within(at[i + 1] + 0.5f, im->width), opacity,
-                  c);
+    return rows_between(im, top, bottom);
+}
+
+/* Where the edges cross the rows' middles, row after row; those of row y end at ends[y - all.first]. */
+struct crossings {
+    struct rows all;
+    size_t *ends;
+    float *at;
+};
+
+/* Counts by row, and sums up: ends[y] is for now where row y begins. False: nothing to fill, or no
+ * memory. */
+static bool crossings_create(struct crossings *c, const struct image *im, const float xy[], size_t n)
+{
+    c->all = rows_of(im, xy, n);
+    c->ends = c->all.first < c->all.end
+                  ? calloc((size_t)(c->all.end - c->all.first) + 1, sizeof *c->ends)
+                  : NULL;
+    if (!c->ends)
+        return false;
+    for (size_t i = 0, k = n - 1; i < n; k = i++) {
+        const struct rows r = rows_between(im, xy[2 * k + 1], xy[2 * i + 1]);
+        for (int y = r.first; y < r.end; y++)
+            c->ends[y - c->all.first + 1]++;
     }
-    free(at);
+    for (int y = c->all.first; y < c->all.end; y++)
+        c->ends[y - c->all.first + 1] += c->ends[y - c->all.first];
+    return (c->at = calloc(c->ends[c->all.end - c->all.first] + 1, sizeof *c->at)) != NULL;
+}
+
+static void crossings_find(struct crossings *c, const struct image *im, const float xy[], size_t n)
+{
+    for (size_t i = 0, k = n - 1; i < n; k = i++) {
+        const float x = xy[2 * k], y = xy[2 * k + 1], slope = (xy[2 * i] - x) / (xy[2 * i + 1] - y);
+        const struct rows r = rows_between(im, y, xy[2 * i + 1]);
+        for (int row = r.first; row < r.end; row++)
+            c->at[c->ends[row - c->all.first]++] = x + ((float)row + 0.5f - y) * slope;
+    }
+}
+
+/* Work and memory go with the rows that each edge passes, not with edges times rows. */
+void draw_polygon(struct image *im, const float xy[], size_t n, float opacity, struct colour c)
+{
+    struct crossings x = { 0 };
+    const bool ok = n >= 3 && are_finite(xy, n) && crossings_create(&x, im, xy, n);
+
+    if (ok)
+        crossings_find(&x, im, xy, n);
+    for (int y = x.all.first; ok && y < x.all.end; y++) {
+        const size_t first = y > x.all.first ? x.ends[y - x.all.first - 1] : 0,
+                     end = x.ends[y - x.all.first];
+        qsort(x.at + first, end - first, sizeof *x.at, ascending);
+        for (size_t i = first; i + 1 < end; i += 2)
+            paint(im, y, within(x.at[i] + 0.5f, im->width), within(x.at[i + 1] + 0.5f, im->width),
+                  opacity, c);
+    }
+    free(x.at);
+    free(x.ends);
 }
 
 /* The rectangle around the line; ends that touch overlap by half the width, so that corners close. */

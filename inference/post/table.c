@@ -68,13 +68,31 @@ static bool is_row(const struct head_facts *f, size_t columns, struct head *ret)
     return true;
 }
 
+/*
+ * Whether neighbouring scales have so many cells in all. Without class names nothing else tells
+ * detectors from other networks with one table, such as readers of text.
+ */
+static bool is_grid(const struct head_facts *f, size_t rows)
+{
+    static const int strides[] = { 4, 8, 16, 32, 64 };
+    enum { N = sizeof strides / sizeof strides[0] };
+
+    for (int first = 0; first < N; first++)
+        for (int n = 1; first + n <= N; n++) {
+            struct head h = { .input_width = f->input_width, .input_height = f->input_height };
+            if (head_grid(&h, strides + first, n) == rows)
+                return true;
+        }
+    return false;
+}
+
 static bool recognise_yolov8(const struct head_facts *f, struct head *ret)
 {
     const struct value *v = &f->outputs[0].v;
 
     for (int by_row = 0; by_row < 2; by_row++) {
         const size_t columns = (size_t)v->dims[1 + by_row], rows = (size_t)v->dims[2 - by_row];
-        if (fact_is(f, 0, 3) && (f->nclasses || rows > columns) && is_row(f, columns, ret)) {
+        if (fact_is(f, 0, 3) && (f->nclasses || is_grid(f, rows)) && is_row(f, columns, ret)) {
             table_layout(v, by_row, ret);
             return true;
         }

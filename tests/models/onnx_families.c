@@ -149,3 +149,54 @@ TEST(every_family_finds_the_people_the_bus_and_the_faces)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         check_case(i);
 }
+
+/* PyTorch's own output, decoded: the five of the fixtures' table. Scores to its last digit; boxes, which
+ * it gives in whole pixels, within 0.7 (its last one says 515 where the output has 514.34). */
+TEST(the_reference_output_decodes_to_the_listed_detections)
+{
+    enum { ANCHORS = 8400, COLUMNS = 84 };
+    static const struct {
+        int label;
+        float score, box[4];
+    } listed[] = {
+        { 0, 0.916f, { 478, 224, 560, 519 } }, { 0, 0.915f, { 110, 236, 224, 536 } },
+        { 0, 0.908f, { 211, 242, 283, 507 } }, { 5, 0.855f, { 98, 137, 554, 456 } },
+        { 0, 0.379f, { 80, 327, 113, 515 } },
+    };
+    const struct predict_options o = { .conf = 0.25f, .iou = 0.7f, .max_detections = 300 };
+    const struct letterbox l = letterbox_fit(FIT_CENTRE, 1, 640, 640, 640, 640);
+    struct head_facts facts = { .input_width = 640, .input_height = 640, .noutputs = 1 };
+    struct prediction p = { 0 };
+    struct fault f = FAULT_INIT;
+    struct head h;
+    char *npy, why[160];
+    size_t n = 0;
+
+    if (!test_fixtures())
+        SKIP("fixtures are absent");
+    facts.outputs[0] =
+        (struct output_fact){ { .type = DTYPE_F32, .rank = 3, .dims = { 1, COLUMNS, ANCHORS } },
+                              "Concat" };
+    REQUIRE((npy = load("models/real/v8coco-0.out0.npy", &n)) != NULL);
+    REQUIRE(n > sizeof(float) * ANCHORS * COLUMNS);
+    facts.outputs[0].v.data = malloc(sizeof(float) * ANCHORS * COLUMNS);
+    REQUIRE(facts.outputs[0].v.data != NULL);
+    memcpy(facts.outputs[0].v.data, npy + n - sizeof(float) * ANCHORS * COLUMNS,
+           sizeof(float) * ANCHORS * COLUMNS);
+    REQUIRE(head_recognise(&facts, NULL, &h, why, sizeof why));
+    CHECK_STR(head_name(&h), "yolov8");
+    REQUIRE((p.arena = arena_create(1 << 20)) != NULL);
+    REQUIRE(prediction_finish(&h, &facts.outputs[0].v, &l, &o, &p, &f) == ST_OK);
+    REQUIRE(p.n == 5);
+    for (size_t i = 0; i < 5; i++) {
+        const struct detection *d = &p.items[i];
+        const float box[4] = { d->x0, d->y0, d->x1, d->y1 };
+        CHECK_I64(d->label, listed[i].label);
+        CHECK_NEAR(d->score, listed[i].score, 0.0005);
+        for (int k = 0; k < 4; k++)
+            CHECK_NEAR(box[k], listed[i].box[k], 0.7);
+    }
+    prediction_free(&p);
+    free(facts.outputs[0].v.data);
+    free(npy);
+}

@@ -73,6 +73,7 @@ TEST(families_of_one_table_are_told_by_shape_and_class_names)
         { 0, -1, 8400, 84, false, false, false, "yolov8" },
         { 0, -1, 8500, 112, false, false, false, "nanodet-plus" },
         { 0, -1, 8400, 3, false, false, false, "raw" },
+        { 0, -1, 80, 6625, false, false, false, "raw" }, /* text, letter by letter */
         { 10, TASK_CLASSIFY, 84, 8400, false, false, false, "raw" },
     };
 
