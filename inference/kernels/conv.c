@@ -20,6 +20,7 @@ static const struct method {
                       direct_scratch_bytes, direct_work },
     [CONV_WINOGRAD] = { "winograd:avx512", "winograd:avx512_fp16", winograd_suits, winograd_pack,
                         winograd_scratch_bytes, winograd_work },
+    [CONV_FIRST] = { "first:avx512", "", first_suits, first_pack, first_scratch_bytes, first_work },
 };
 
 bool conv_kernel_suits(const struct conv_shape *s, enum conv_method m)
@@ -65,6 +66,11 @@ void conv_kernel_free(struct conv_kernel *k)
     free(k->weights);
     free(k->bias);
     free(k);
+}
+
+enum conv_method conv_kernel_method(const struct conv_kernel *k)
+{
+    return k->method;
 }
 
 const char *conv_kernel_name(const struct conv_kernel *k)

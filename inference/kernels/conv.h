@@ -1,7 +1,8 @@
 /*
- * Convolution with AVX-512 on tensors in blocks of 16 channels, by two methods: direct, and Winograd's
- * F(4x4, 3x3), which needs a quarter of the multiplications and rounds a little differently (1e-5 of the
- * largest value). Activation and residual are applied while a row is in the cache.
+ * Convolution with AVX-512 on tensors in blocks of 16 channels, by three methods: direct, direct from
+ * the few planes of a picture, and Winograd's F(4x4, 3x3), which needs a quarter of the multiplications
+ * and rounds a little differently (1e-5 of the largest value). Activation and residual are applied while
+ * a row is in the cache.
  *
  * A conv_kernel holds packed weights; it is immutable and shared by threads. Channels that fill the last
  * block have weights 0; what they hold is finite and read by nobody.
@@ -14,7 +15,11 @@
 #include "inference/graph/graph.h"
 #include "inference/ops/window.h"
 
-enum conv_method { CONV_DIRECT, CONV_WINOGRAD };
+enum conv_method {
+    CONV_DIRECT,
+    CONV_WINOGRAD,
+    CONV_FIRST, /* few channels: x is row-major float32 [ci, H, W] */
+};
 
 struct conv_shape {
     int64_t ci, co; /* real channels */
@@ -32,6 +37,7 @@ struct conv_kernel;
 struct conv_kernel *conv_kernel_create(const struct conv_shape *s, enum conv_method m,
                                        const float *weights, const float *bias);
 void conv_kernel_free(struct conv_kernel *k); /* accepts NULL */
+enum conv_method conv_kernel_method(const struct conv_kernel *k);
 const char *conv_kernel_name(const struct conv_kernel *k);
 size_t conv_kernel_weight_bytes(const struct conv_kernel *k);
 /* Of one run by so many threads. */

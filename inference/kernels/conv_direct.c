@@ -6,6 +6,7 @@
  */
 #include <string.h>
 #include "inference/kernels/conv_kernel.h"
+#include "inference/kernels/simd.h"
 #include "inference/kernels/tile.h"
 
 enum {
@@ -174,8 +175,22 @@ size_t direct_scratch_bytes(const struct conv_kernel *k)
     return sums + band_bytes(k, &c, c.out_rows);
 }
 
+/* n pixels that lie `step` pixels apart, next to each other. */
+INLINE_AVX512 void gather(const char *from, char *to, int n, int step, const bool half)
+{
+    for (int i = 0; i < n; i++) {
+        if (half)
+            _mm256_store_si256(
+                (__m256i *)(void *)to + i,
+                _mm256_load_si256((const __m256i *)(const void *)from + (ptrdiff_t)i * step));
+        else
+            _mm512_store_ps(to + (ptrdiff_t)i * 64, _mm512_load_ps(from + (ptrdiff_t)i * step * 64));
+    }
+}
+
 /* One input row of one block; from NULL: padding. */
-static void copy_row(const struct conv_shape *shape, const struct copied *c, const char *from, char *to)
+static TARGET_AVX512 void copy_row(const struct conv_shape *shape, const struct copied *c,
+                                   const char *from, char *to)
 {
     const size_t pixel = pixel_bytes(shape->half);
     const int s = (int)shape->w.stride[1], left = (int)shape->w.before[1], width = (int)shape->w.in[1];
@@ -184,20 +199,19 @@ static void copy_row(const struct conv_shape *shape, const struct copied *c, con
         memset(to, 0, (size_t)c->pitch * pixel);
         return;
     }
-    for (int part = 0; part < s; part++)
-        for (int i = 0; i < c->columns; i++) {
-            const int x = i * s + part - left;
-            char *at = to + (size_t)(part * c->columns + i) * pixel;
-            if (s == 1 && x == 0) { /* the middle in one go */
-                const int n = width < c->columns - i ? width : c->columns - i;
-                memcpy(at, from, (size_t)n * pixel);
-                i += n - 1;
-            } else if (x < 0 || x >= width) {
-                memset(at, 0, pixel);
-            } else {
-                memcpy(at, from + (size_t)x * pixel, pixel);
-            }
-        }
+    for (int part = 0; part < s; part++, to += (size_t)c->columns * pixel) {
+        /* column i is pixel i * s + part - left */
+        const int skip = left > part ? (left - part + s - 1) / s : 0,
+                  begin = skip < c->columns ? skip : c->columns;
+        const int x = begin * s + part - left, fit = x < width ? (width - x + s - 1) / s : 0;
+        const int n = fit < c->columns - begin ? fit : c->columns - begin;
+        memset(to, 0, (size_t)begin * pixel);
+        if (shape->half)
+            gather(from + (ptrdiff_t)x * 32, to + (size_t)begin * 32, n, s, true);
+        else
+            gather(from + (ptrdiff_t)x * 64, to + (size_t)begin * 64, n, s, false);
+        memset(to + (size_t)(begin + n) * pixel, 0, (size_t)(c->columns - begin - n) * pixel);
+    }
 }
 
 /* The input of output rows first..last-1. */

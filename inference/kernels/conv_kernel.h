@@ -40,6 +40,11 @@ static inline size_t pixel_bytes(bool half)
     return half ? 32 : 64;
 }
 
+bool first_suits(const struct conv_shape *s);
+bool first_pack(struct conv_kernel *k, const float *weights);
+size_t first_scratch_bytes(const struct conv_kernel *k);
+void first_work(const void *job, int i, int n);
+
 /* y = act(x) + residual over n pixels of 16 channels; y may be x or the residual, which may be NULL. */
 void conv_finish(const struct conv_shape *s, const float *x, const void *residual, void *y, size_t n);
 

@@ -120,21 +120,22 @@ static struct kernel *best_conv(struct lowering *l, const struct node *n, const 
     return slow;
 }
 
-/* Our own kernels, for one group of channels in blocks; a first layer of few channels is oneDNN's. */
+/* Our own kernels, for one group of channels; few that lie row-major are read so. */
 static struct conv_kernel *own_conv(const struct lowering *l, const struct node *n, const struct conv *c)
 {
+    const bool first = c->ci < 16 && !lower_is_blocked(l, n->inputs[0]);
     const struct conv_shape s = { .ci = c->ci,
                                   .co = c->co,
                                   .w = c->w,
                                   .fused = n->fused,
-                                  .half = l->use_half,
+                                  .half = l->use_half && !first,
                                   .half_out = l->use_half && l->wants_half[n->outputs[0]] };
-    const enum conv_method m =
-        !l->exact && conv_kernel_suits(&s, CONV_WINOGRAD) ? CONV_WINOGRAD : CONV_DIRECT;
+    const enum conv_method m = first                                               ? CONV_FIRST
+                               : !l->exact && conv_kernel_suits(&s, CONV_WINOGRAD) ? CONV_WINOGRAD
+                                                                                   : CONV_DIRECT;
 
     if (c->groups != 1 || l->block != 16 || !lower_can_block(l, n->inputs[0]) ||
-        !lower_can_block(l, n->outputs[0]) || (c->ci < 16 && !lower_is_blocked(l, n->inputs[0])) ||
-        !conv_kernel_suits(&s, m))
+        !lower_can_block(l, n->outputs[0]) || !conv_kernel_suits(&s, m))
         return NULL;
     return conv_kernel_create(&s, m, value_f32(c->weights), c->bias ? value_f32(c->bias) : NULL);
 }
@@ -144,7 +145,9 @@ static void lower_own(struct lowering *l, const struct node *n, struct conv_kern
     const bool half_out = l->use_half && l->wants_half[n->outputs[0]];
     int slots[3], at = 0;
 
-    slots[at++] = l->use_half ? lower_half(l, n->inputs[0]) : lower_blocked(l, n->inputs[0]);
+    slots[at++] = conv_kernel_method(k) == CONV_FIRST ? lower_plain(l, n->inputs[0])
+                  : l->use_half                       ? lower_half(l, n->inputs[0])
+                                                      : lower_blocked(l, n->inputs[0]);
     if (n->fused.residual)
         slots[at++] = half_out ? lower_half(l, n->inputs[3]) : lower_blocked(l, n->inputs[3]);
     slots[at] = half_out ? lower_half_output(l, n->outputs[0]) : lower_blocked_output(l, n->outputs[0]);

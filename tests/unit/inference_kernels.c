@@ -135,7 +135,7 @@ static void check_conv(const struct conv_shape *s, enum conv_method m, int threa
     REQUIRE(conv_kernel_suits(s, m));
     REQUIRE((k = conv_kernel_create(s, m, w, b)) != NULL);
     scratch = aligned_alloc(64, conv_kernel_scratch_bytes(k, threads) + 64);
-    conv_kernel_run(k, bx, s->fused.residual ? br : NULL, y, scratch, threads);
+    conv_kernel_run(k, m == CONV_FIRST ? x : bx, s->fused.residual ? br : NULL, y, scratch, threads);
     y = widened(y, y_floats, s->half_out);
     compare(s, x, w, b, s->fused.residual ? residual : NULL, y, conv_kernel_name(k));
     conv_kernel_free(k);
@@ -184,6 +184,24 @@ TEST(direct_convolutions_of_random_shapes_match_plain_loops)
     for (int i = 0; i < 60; i++) {
         const struct conv_shape s = random_shape(&r, false);
         check_conv(&s, CONV_DIRECT, pick(&r, 1, 3), &r);
+    }
+}
+
+TEST(first_convolutions_of_random_shapes_match_plain_loops)
+{
+    struct random r = { 19 };
+
+    if (cpu_isa() < CPU_AVX512)
+        SKIP("needs AVX-512");
+    for (int i = 0; i < 60; i++) {
+        struct conv_shape s = random_shape(&r, false);
+        s.ci = pick(&r, 1, 8);
+        s.w.stride[1] = pick(&r, 1, 2);
+        s.w.out[1] =
+            (s.w.in[1] + s.w.before[1] + s.w.after[1] - (s.w.kernel[1] - 1) * s.w.dilation[1] - 1) /
+                s.w.stride[1] +
+            1;
+        check_conv(&s, CONV_FIRST, pick(&r, 1, 3), &r);
     }
 }
 
