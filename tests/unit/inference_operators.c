@@ -387,6 +387,22 @@ TEST(clip_has_attributes_before_opset_11_and_inputs_since)
     EXPECT(&new, 13, four, "4", 1, 2, 3, 3);
 }
 
+TEST(every_operator_is_on_the_page_that_lists_them)
+{
+    FILE *file = fopen("docs/inference.md", "rb");
+    char *page = calloc(1, 1 << 20), name[80];
+    const struct op *op;
+
+    REQUIRE(file && page && fread(page, 1, (1 << 20) - 1, file) > 0);
+    fclose(file);
+    for (int i = 0; (op = op_at(i)); i++) {
+        snprintf(name, sizeof name, "`%s`", op->name);
+        if (!op->internal && !strstr(page, name))
+            TEST_FAIL_("docs/inference.md does not list %s", name);
+    }
+    free(page);
+}
+
 TEST(every_row_has_a_name_a_shape_rule_and_a_reference)
 {
     const struct op *op;

@@ -152,14 +152,17 @@ class Bench:
                 comment(f"{name}: ONNX Runtime: {rivals[who].why}")
         running = {who: c for who, c in everybody.items() if not c.why}
         times = {who: [] for who in running}
+        best = float("inf")
         for _ in range(ROUNDS):
             for who, contender in running.items():
-                times[who].append(statistics.median(contender.ask(RUNS)))
-        self.report(name, threads, everybody, times)
+                runs = contender.ask(RUNS)
+                times[who].append(statistics.median(runs))
+                best = min([best, *runs]) if who == "f32" else best
+        self.report(name, threads, everybody, times, best)
         for contender in everybody.values():
             contender.close()
 
-    def report(self, name, threads, everybody, times):
+    def report(self, name, threads, everybody, times, best):
         def against(who, rival):
             if who not in times or rival not in times:
                 return "n/a", "n/a"
@@ -176,8 +179,7 @@ class Bench:
                 row(line, statistics.median(times[precision]), "ms", *against(precision, "ort"), goal)
         if "f32" not in times:
             return
-        flop = everybody["f32"].facts[1]
-        speed = flop / statistics.median(times["f32"]) * 1e3
+        speed = everybody["f32"].facts[1] / best * 1e3  # the fastest run, as the peak is the fastest loop
         row(f"{name}-f32-{threads}t-peak", speed, "GFLOP/s", self.peak(threads), speed / self.peak(threads))
         if "ort" in everybody and not everybody["ort"].why:
             mine, theirs = everybody["f32"].resident(), everybody["ort"].resident()
