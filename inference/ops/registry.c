@@ -25,12 +25,13 @@ const struct op *op_at(int i)
 /* The newest row of this name that the opset has reached. */
 static const struct op *find(const char *name, int opset, bool internal)
 {
-    const struct op *op, *best = NULL;
+    const struct op *best = NULL;
 
-    for (int i = 0; (op = op_at(i)); i++)
-        if (op->internal == internal && strcmp(op->name, name) == 0 && op->since <= opset &&
-            (!best || op->since > best->since))
-            best = op;
+    for (size_t k = 0; k < sizeof families / sizeof families[0]; k++)
+        for (const struct op *op = families[k]; op->name; op++)
+            if (op->internal == internal && op->since <= opset && strcmp(op->name, name) == 0 &&
+                (!best || op->since > best->since))
+                best = op;
     return best;
 }
 
