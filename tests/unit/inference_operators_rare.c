@@ -509,6 +509,26 @@ TEST(rare_activations_have_their_textbook_values)
     }
 }
 
+TEST(roundings_and_the_reciprocal_have_their_textbook_values)
+{
+    static float x[4] = { 2.5f, -0.5f, 1.5f, -1.25f };
+    static const struct {
+        const char *type;
+        float want[4];
+    } cases[] = {
+        { "Floor", { 2, -1, 1, -2 } },
+        { "Ceil", { 3, 0, 2, -1 } },
+        { "Round", { 2, 0, 2, -1 } },
+        { "Reciprocal", { 0.4f, -2, 2.0f / 3, -0.8f } },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buffer g = GRAPH(4);
+        onnx_node(&g, cases[i].type, "x", "y", NULL);
+        expect(&g, 13, x, "4", cases[i].want, 4);
+    }
+}
+
 TEST(casts_like_another_tensor_take_its_type)
 {
     static float x[2] = { 2.75f, -1.5f };
