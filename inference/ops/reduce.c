@@ -4,7 +4,7 @@
  */
 #include <math.h>
 #include <string.h>
-#include "inference/ops/op.h"
+#include "inference/plan/lower.h"
 
 static enum status reduced_dims(const struct call *c, bool reduced[LIMIT_TENSOR_RANK], struct fault *f)
 {
@@ -205,10 +205,11 @@ static void run_argmin(const struct call *c)
     run_arg(c, false);
 }
 
-#define REDUCE(title, run_with)                                                                         \
+#define REDUCE(title, run_with, lower_with)                                                             \
     {                                                                                                   \
         .name = title, .since = 1, .min_in = 1, .max_in = 2, .min_out = 1, .max_out = 1,                \
-        .attributes = "I:axes i:keepdims i:noop_with_empty_axes", .infer = infer, .reference = run_with \
+        .attributes = "I:axes i:keepdims i:noop_with_empty_axes", .infer = infer,                       \
+        .reference = run_with, .lower = lower_with                                                      \
     }
 
 #define ARG(title, run_with)                                                                            \
@@ -219,16 +220,16 @@ static void run_argmin(const struct call *c)
     }
 
 const struct op ops_reduce[] = {
-    REDUCE("ReduceMean", run_mean),
-    REDUCE("ReduceSum", run_sum),
-    REDUCE("ReduceMax", run_max),
-    REDUCE("ReduceMin", run_min),
-    REDUCE("ReduceL2", run_l2),
-    REDUCE("ReduceProd", run_prod),
-    REDUCE("ReduceL1", run_l1),
-    REDUCE("ReduceSumSquare", run_sum_square),
-    REDUCE("ReduceLogSum", run_log_sum),
-    REDUCE("ReduceLogSumExp", run_log_sum_exp),
+    REDUCE("ReduceMean", run_mean, NULL),
+    REDUCE("ReduceSum", run_sum, NULL),
+    REDUCE("ReduceMax", run_max, lower_reduce_max),
+    REDUCE("ReduceMin", run_min, NULL),
+    REDUCE("ReduceL2", run_l2, NULL),
+    REDUCE("ReduceProd", run_prod, NULL),
+    REDUCE("ReduceL1", run_l1, NULL),
+    REDUCE("ReduceSumSquare", run_sum_square, NULL),
+    REDUCE("ReduceLogSum", run_log_sum, NULL),
+    REDUCE("ReduceLogSumExp", run_log_sum_exp, NULL),
     ARG("ArgMax", run_argmax),
     ARG("ArgMin", run_argmin),
     { 0 },

@@ -75,6 +75,7 @@ void lower_split(struct lowering *l, const struct node *n);
 void lower_resize(struct lowering *l, const struct node *n);
 void lower_softmax(struct lowering *l, const struct node *n);
 void lower_matmul(struct lowering *l, const struct node *n);
+void lower_reduce_max(struct lowering *l, const struct node *n);
 void lower_view_of_input(struct lowering *l, const struct node *n);
 
 #endif

@@ -316,3 +316,18 @@ TEST(one_dimensional_convolution_matches_the_reference)
     onnx_node(&g, "Conv", "x w", "y", &a);
     check(&g, 8, 1e-4);
 }
+
+TEST(the_largest_of_rows_matches_the_reference)
+{
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        uint64_t s = seed;
+        struct buffer g = graph_of(random_int(&s, 1, 3), random_int(&s, 1, 40), random_int(&s, 1, 40)),
+                      t = { 0 }, m = { 0 };
+        onnx_ints_attribute(&t, "perm", 4, (const int64_t[]){ 0, 1, 3, 2 });
+        onnx_node(&g, "Transpose", "x", "a", &t);
+        onnx_ints_attribute(&m, "axes", 1, (const int64_t[]){ seed % 2 ? -1 : 2 });
+        onnx_int_attribute(&m, "keepdims", seed % 3 == 0);
+        onnx_node(&g, "ReduceMax", "a", "y", &m);
+        run_compare(run_load(&g, 13), seed, 0);
+    }
+}
