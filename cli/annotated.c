@@ -1,8 +1,8 @@
 /* Annotated pictures as files: see annotated.h. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "cli/annotated.h"
+#include "cli/network.h"
 #include "domain/annotate.h"
 #include "media/encode.h"
 
@@ -15,18 +15,12 @@ enum status annotated_save(const char *dir, const char *path, struct image *im,
     struct buffer out = { .n = 0 };
     char to[4096];
     enum status st;
-    FILE *file;
 
     if ((size_t)snprintf(to, sizeof to, "%s/%.*s.jpg", dir, (int)n, name) >= sizeof to)
         return fault_set(f, ST_INVALID, "save", "the name is too long");
     prediction_draw(p, card, im);
-    if ((st = image_encode(im, IMAGE_JPEG, &out, f)) != ST_OK)
-        goto out;
-    if (!(file = fopen(to, "wb")))
-        st = fault_set(f, ST_UNAVAILABLE, "save", "%s: %s", to, strerror(errno));
-    else if ((fwrite(out.p, 1, out.n, file) != out.n) | (fclose(file) != 0))
-        st = fault_set(f, ST_UNAVAILABLE, "save", "%s: %s", to, strerror(errno));
-out:
+    if ((st = image_encode(im, IMAGE_JPEG, &out, f)) == ST_OK)
+        st = file_write(to, out.p, out.n, f);
     buffer_free(&out);
     return st;
 }

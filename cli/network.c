@@ -141,6 +141,16 @@ enum status file_read(const char *path, size_t most, void **ret, size_t *ret_n, 
     return ST_OK;
 }
 
+enum status file_write(const char *path, const void *bytes, size_t n, struct fault *f)
+{
+    FILE *file = fopen(path, "wb");
+    bool ok = file && fwrite(bytes, 1, n, file) == n;
+
+    if (file && fclose(file) != 0)
+        ok = false;
+    return ok ? ST_OK : fault_set(f, ST_UNAVAILABLE, "file", "%s: %s", path, strerror(errno));
+}
+
 static enum status read_input(const char *name, size_t length, struct value *v, struct fault *f)
 {
     char *path = strndup(name, length);

@@ -41,6 +41,9 @@ enum status network_read_picture(struct network *n, const char *name, struct fau
 enum status file_read(const char *path, size_t most, void **ret, size_t *ret_n,
                       struct fault *f) MUST_USE;
 
+/* The whole of a new or an old file. ST_UNAVAILABLE: the folder is not there, or full. */
+enum status file_write(const char *path, const void *bytes, size_t n, struct fault *f) MUST_USE;
+
 /* --threads, --precision and --exact of the command. */
 enum status network_options(const struct cli *c, struct compile_options *ret, struct fault *f) MUST_USE;
 const char *precision_name(enum precision p);

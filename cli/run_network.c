@@ -19,18 +19,12 @@ static enum status write_output(const char *dir, int i, const struct value *v, s
 {
     struct buffer b = { .n = 0 };
     char path[4096];
-    enum status st = ST_OK;
-    FILE *file;
+    enum status st;
 
     if ((size_t)snprintf(path, sizeof path, "%s/out%d.npy", dir, i) >= sizeof path)
         return fault_set(f, ST_INVALID, "output-dir", "the name is too long");
     npy_write(v, &b);
-    if (b.failed)
-        st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
-    else if (!(file = fopen(path, "wb")))
-        st = fault_set(f, ST_UNAVAILABLE, "output-dir", "%s: %s", path, strerror(errno));
-    else if ((fwrite(b.p, 1, b.n, file) != b.n) | (fclose(file) != 0))
-        st = fault_set(f, ST_UNAVAILABLE, "output-dir", "%s: %s", path, strerror(errno));
+    st = b.failed ? fault_set(f, ST_UNAVAILABLE, NULL, "out of memory") : file_write(path, b.p, b.n, f);
     buffer_free(&b);
     return st;
 }
