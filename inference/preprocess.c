@@ -47,13 +47,13 @@ static void fill(float *p, size_t n, float value)
         p[i] = value;
 }
 
-static void paint_colours(const struct preprocess *p, const float *rgb, int n, float *const plane[3])
+/* Plane c of a picture in colours. */
+static void paint_colour(const struct preprocess *p, int c, const float *rgb, int n, float *plane)
 {
-    for (int c = 0; c < 3; c++) {
-        const float *from = rgb + (p->bgr ? 2 - c : c), mean = p->mean[c], scale = p->scale[c];
-        for (int x = 0; x < n; x++)
-            plane[c][x] = (from[x * 3] - mean) * scale;
-    }
+    const float *from = rgb + (p->bgr ? 2 - c : c), mean = p->mean[c], scale = p->scale[c];
+
+    for (int x = 0; x < n; x++)
+        plane[x] = (from[x * 3] - mean) * scale;
 }
 
 static void paint_luma(const struct preprocess *p, const float *rgb, int n, float *plane)
@@ -64,23 +64,22 @@ static void paint_luma(const struct preprocess *p, const float *rgb, int n, floa
     }
 }
 
-/* The planes' rows y: border, picture, border. */
+/* A row of each plane, the next one `plane` numbers further: border, picture, border. row: NULL where
+ * there is no picture. */
 static void draw_row(const struct preprocess *p, const struct letterbox *l, const float *row, int planes,
-                     float *const plane[3])
+                     float *to, size_t plane)
 {
     const int first = row ? letterbox_first(l) : l->input_width, end = row ? letterbox_end(l) : first;
-    float *inside[3] = { 0 };
 
-    for (int c = 0; c < planes; c++) {
+    for (int c = 0; c < planes; c++, to += plane) {
         const float border = (p->fill - p->mean[c]) * p->scale[c];
-        fill(plane[c], (size_t)first, border);
-        fill(plane[c] + end, (size_t)(l->input_width - end), border);
-        inside[c] = plane[c] + first;
+        fill(to, (size_t)first, border);
+        fill(to + end, (size_t)(l->input_width - end), border);
+        if (row && planes == 3)
+            paint_colour(p, c, row, end - first, to + first);
+        else if (row)
+            paint_luma(p, row, end - first, to + first);
     }
-    if (row && planes == 3)
-        paint_colours(p, row, end - first, inside);
-    else if (row)
-        paint_luma(p, row, end - first, inside[0]);
 }
 
 bool preprocess_draw(const struct preprocess *p, const struct letterbox *l, const uint8_t *rgb,
@@ -91,12 +90,9 @@ bool preprocess_draw(const struct preprocess *p, const struct letterbox *l, cons
     float *row = calloc((size_t)l->input_width, 3 * sizeof *row);
     const bool ok = s && row;
 
-    for (int y = 0; ok && y < l->input_height; y++) {
-        float *at = ret + (size_t)y * (size_t)l->input_width;
-        float *const planes_at[3] = { at, at + (planes == 3 ? plane : 0),
-                                      at + (planes == 3 ? 2 * plane : 0) };
-        draw_row(p, l, sampler_row(s, y, row) ? row : NULL, planes, planes_at);
-    }
+    for (int y = 0; ok && y < l->input_height; y++)
+        draw_row(p, l, sampler_row(s, y, row) ? row : NULL, planes,
+                 ret + (size_t)y * (size_t)l->input_width, plane);
     free(row);
     sampler_free(s);
     return ok;

@@ -167,7 +167,7 @@ enum status predict_receive(struct request *rq, struct predict_request *ret, str
         return ST_OK;
     if (!field_given(in, FIELD(predict_input, source)))
         return fault_set(f, ST_INVALID, "file", "is required, or source");
-    return strncmp(in->source, "http://", 7) && strncmp(in->source, "https://", 8)
+    return strncmp(in->source, "http://", 7) != 0 && strncmp(in->source, "https://", 8) != 0
                ? from_base64(in->source, &ret->up.bytes, f)
                : from_url(in->source, &ret->up.bytes, f);
 }

@@ -89,7 +89,8 @@ static bool recognise_fastestdet(const struct head_facts *f, struct head *ret)
 static struct candidate fastest_box(const struct head *h, const float *table, size_t i)
 {
     const struct level *l = &h->levels[0];
-    const float x = (float)(i % (size_t)l->width), y = (float)(i / (size_t)l->width);
+    const size_t row = i / (size_t)l->width;
+    const float x = (float)(i % (size_t)l->width), y = (float)row;
     const float cell_x = (float)h->input_width / (float)l->width,
                 cell_y = (float)h->input_height / (float)l->height;
 

@@ -69,12 +69,12 @@ static void decode_yunet(const struct head *h, const struct value out[], float c
         const float *box = out[l->boxes].data, stride = (float)l->stride;
         for (int k = 0; k < l->width * l->height; k++, row++, box += 4) {
             const float both = sqrtf(unit(score[k]) * unit(object[k]));
+            const int x = k % l->width, y = k / l->width;
             struct candidate c;
             if (!(both > conf))
                 continue;
-            c = candidate_centred(((float)(k % l->width) + box[0]) * stride,
-                                  ((float)(k / l->width) + box[1]) * stride, expf(box[2]) * stride,
-                                  expf(box[3]) * stride);
+            c = candidate_centred(((float)x + box[0]) * stride, ((float)y + box[1]) * stride,
+                                  expf(box[2]) * stride, expf(box[3]) * stride);
             c.score = both;
             c.row = (uint32_t)row;
             candidates_add(ret, c);
@@ -177,8 +177,8 @@ static struct candidate prior_box(const struct head *h, const float *box, size_t
         const size_t each = priors_of(k), n = each * (size_t)l->width * (size_t)l->height;
         if (i < n) {
             const float side = prior_sides[k][i % each], stride = (float)l->stride;
-            const float x = ((float)(i / each % (size_t)l->width) + 0.5f) * stride;
-            const float y = ((float)(i / each / (size_t)l->width) + 0.5f) * stride;
+            const size_t column = i / each % (size_t)l->width, row = i / each / (size_t)l->width;
+            const float x = ((float)column + 0.5f) * stride, y = ((float)row + 0.5f) * stride;
             return candidate_centred(x + box[0] * 0.1f * side, y + box[1] * 0.1f * side,
                                      expf(box[2] * 0.2f) * side, expf(box[3] * 0.2f) * side);
         }
