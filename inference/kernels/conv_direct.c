@@ -32,13 +32,13 @@ bool direct_pack(struct conv_kernel *k, const float *weights)
     for (int g = 0, groups; g < k->out_blocks; g += groups) {
         const size_t first = (size_t)g * 16, run = (size_t)g * per_group;
         groups = tile_groups(k->out_blocks - g);
-        for (size_t o = first; o < first + (size_t)groups * 16 && o < (size_t)k->shape.co; o++)
-            for (size_t c = 0; c < ci; c++)
-                for (size_t t = 0; t < ntaps; t++) {
-                    const size_t at = run + (c / 16 * ntaps + t) * 256 * (size_t)groups +
-                                      conv_weight_place(half, c % 16, o - first, (size_t)groups);
-                    conv_store_weight(k, at, weights[(o * ci + c) * ntaps + t]);
-                }
+        for (size_t c = 0; c < ci; c++)
+            for (size_t t = 0; t < ntaps; t++) {
+                const size_t at = run + (c / 16 * ntaps + t) * 256 * (size_t)groups;
+                for (size_t o = first; o < first + (size_t)groups * 16 && o < (size_t)k->shape.co; o++)
+                    conv_store_weight(k, at + conv_weight_place(half, c % 16, o - first, (size_t)groups),
+                                      weights[(o * ci + c) * ntaps + t]);
+            }
     }
     return true;
 }

@@ -32,46 +32,93 @@ bool winograd_suits(const struct conv_shape *s)
     return s->ci >= 16 && s->co >= 16;
 }
 
-/* G g G' of one 3x3 kernel. */
-static void transform_weights(const float g[9], double u[POINTS])
+/* G x for three vectors. */
+INLINE_AVX512 void transform_weight(const __m512 g[3], __m512 u[IN])
 {
-    static const double rows[IN][3] = { { 1, 0, 0 },
-                                        { -2.0 / 3, -2.0 / 3 * M_SQRT1_2, -1.0 / 3 },
-                                        { -2.0 / 3, 2.0 / 3 * M_SQRT1_2, -1.0 / 3 },
-                                        { 1.0 / 6, 1.0 / 6 * M_SQRT2, 1.0 / 3 },
-                                        { 1.0 / 6, -1.0 / 6 * M_SQRT2, 1.0 / 3 },
-                                        { 0, 0, 1 } };
-    double half[IN][3];
+    const __m512 third = _mm512_set1_ps(1.0f / 3), sixth = _mm512_set1_ps(1.0f / 6);
+    const __m512 a = _mm512_fmadd_ps(_mm512_set1_ps(0.5f), g[2], g[0]);
+    const __m512 b = _mm512_fmadd_ps(_mm512_set1_ps(2), g[2], g[0]);
+    const __m512 c = _mm512_mul_ps(_mm512_set1_ps((float)M_SQRT1_2), g[1]);
+    const __m512 d = _mm512_mul_ps(_mm512_set1_ps((float)M_SQRT2), g[1]);
+    const __m512 minus = _mm512_mul_ps(third, _mm512_set1_ps(-2));
 
+    u[0] = g[0];
+    u[1] = _mm512_mul_ps(minus, _mm512_add_ps(a, c));
+    u[2] = _mm512_mul_ps(minus, _mm512_sub_ps(a, c));
+    u[3] = _mm512_mul_ps(sixth, _mm512_add_ps(b, d));
+    u[4] = _mm512_mul_ps(sixth, _mm512_sub_ps(b, d));
+    u[5] = g[2];
+}
+
+/* G g G' for 16 outputs of one input channel; those that are not there stay 0. */
+INLINE_AVX512 void transform_kernels(const struct conv_shape *s, const float *weights, size_t output,
+                                     size_t channel, __m512 u[POINTS])
+{
+    const size_t ci = (size_t)s->ci, co = (size_t)s->co;
+    __m512 half[IN][3];
+    _Alignas(64) float g[9][16] = { { 0 } };
+
+    for (size_t o = 0; channel < ci && o < 16 && output + o < co; o++)
+        for (size_t t = 0; t < 9; t++)
+            g[t][o] = weights[((output + o) * ci + channel) * 9 + t];
+    for (int x = 0; x < 3; x++) {
+        const __m512 column[3] = { _mm512_load_ps(g[x]), _mm512_load_ps(g[3 + x]),
+                                   _mm512_load_ps(g[6 + x]) };
+        __m512 t[IN];
+        transform_weight(column, t);
+        UNROLL
+        for (int i = 0; i < IN; i++)
+            half[i][x] = t[i];
+    }
     for (int i = 0; i < IN; i++)
-        for (int x = 0; x < 3; x++)
-            half[i][x] = rows[i][0] * g[x] + rows[i][1] * g[3 + x] + rows[i][2] * g[6 + x];
-    for (int i = 0; i < IN; i++)
-        for (int k = 0; k < IN; k++)
-            u[i * IN + k] = half[i][0] * rows[k][0] + half[i][1] * rows[k][1] + half[i][2] * rows[k][2];
+        transform_weight(half[i], u + i * IN);
+}
+
+/* Two channels next to each other in 16 bits. */
+INLINE_AVX512 __m512i interleave(__m512 first, __m512 second)
+{
+    const __m512i a = _mm512_cvtepu16_epi32(_mm512_cvtps_ph(first, _MM_FROUND_TO_NEAREST_INT));
+    const __m512i b = _mm512_cvtepu16_epi32(_mm512_cvtps_ph(second, _MM_FROUND_TO_NEAREST_INT));
+
+    return _mm512_or_si512(a, _mm512_slli_epi32(b, 16));
+}
+
+/* 16 outputs of a pair of channels: to `at` of every point, in elements. */
+static TARGET_AVX512 void pack_pair(struct conv_kernel *k, const float *weights, size_t output,
+                                    size_t channel, size_t at, size_t next)
+{
+    const size_t point = (size_t)(k->out_blocks * k->in_blocks) * 256;
+    __m512 first[POINTS], second[POINTS];
+
+    transform_kernels(&k->shape, weights, output, channel, first);
+    transform_kernels(&k->shape, weights, output, channel + 1, second);
+    for (size_t p = 0; p < POINTS; p++) {
+        if (k->shape.half) {
+            _mm512_store_si512((uint16_t *)k->weights + p * point + at, interleave(first[p], second[p]));
+        } else {
+            _mm512_store_ps((float *)k->weights + p * point + at, first[p]);
+            _mm512_store_ps((float *)k->weights + p * point + next, second[p]);
+        }
+    }
 }
 
 /* [36][runs of groups][in blocks] as tiles want them */
 bool winograd_pack(struct conv_kernel *k, const float *weights)
 {
-    const size_t ci = (size_t)k->shape.ci, per_group = (size_t)k->in_blocks * 256;
-    const size_t point = (size_t)k->out_blocks * per_group;
+    const size_t per_group = (size_t)k->in_blocks * 256;
     const bool half = k->shape.half;
 
-    k->weight_bytes = POINTS * point * pixel_bytes(half) / 16;
+    k->weight_bytes = POINTS * (size_t)k->out_blocks * per_group * pixel_bytes(half) / 16;
     if (!(k->weights = conv_zeros(k->weight_bytes)))
         return false;
     for (int g = 0, groups; g < k->out_blocks; g += groups) {
-        const size_t first = (size_t)g * 16;
         groups = tile_groups(k->out_blocks - g);
-        for (size_t o = first; o < first + (size_t)groups * 16 && o < (size_t)k->shape.co; o++)
-            for (size_t c = 0; c < ci; c++) {
-                const size_t at = (size_t)g * per_group + c / 16 * 256 * (size_t)groups +
-                                  conv_weight_place(half, c % 16, o - first, (size_t)groups);
-                double u[POINTS];
-                transform_weights(weights + (o * ci + c) * 9, u);
-                for (size_t p = 0; p < POINTS; p++)
-                    conv_store_weight(k, at + p * point, (float)u[p]);
+        for (size_t o = 0; o < (size_t)groups * 16; o += 16)
+            for (size_t c = 0; c < (size_t)k->in_blocks * 16; c += 2) {
+                const size_t block = (size_t)g * per_group + c / 16 * 256 * (size_t)groups;
+                pack_pair(k, weights, (size_t)g * 16 + o, c,
+                          block + conv_weight_place(half, c % 16, o, (size_t)groups),
+                          block + conv_weight_place(half, c % 16 + 1, o, (size_t)groups));
             }
     }
     return true;
