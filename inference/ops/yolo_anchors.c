@@ -98,9 +98,10 @@ static void reference(const struct call *c)
             for (size_t k = 0; k < (size_t)a.each; k++) {
                 const float *x = value_f32(map) + (n * (size_t)a.each + k) * (size_t)a.values * plane;
                 const float *size = a.sizes + (l * (size_t)a.each + k) * 2;
-                for (size_t i = 0; i < plane; i++, out += a.values)
-                    decode_row(&a, x + i, plane, (float)(i % width), (float)(i / width), a.strides[l],
-                               size, out);
+                for (size_t i = 0; i < plane; i++, out += a.values) {
+                    const size_t column = i % width, row = i / width;
+                    decode_row(&a, x + i, plane, (float)column, (float)row, a.strides[l], size, out);
+                }
             }
         }
 }

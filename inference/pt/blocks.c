@@ -342,7 +342,7 @@ struct feature block_cb_fuse(struct build *b, const struct pt_value *m, const st
                              int n)
 {
     const int like = x[n - 1]->at[0];
-    int64_t index[LIMIT_PT_FEATURES];
+    int64_t index[LIMIT_PT_FEATURES] = { 0 };
     const size_t count = numbers(b, m, "idx", 0, index);
     int sum = like;
 

@@ -94,7 +94,7 @@ static enum status place_all(struct pickle *pk, struct pt_items *storages, const
     for (size_t i = 0; i < storages->n; i++)
         storages->at[i]->storage->bytes.p = NULL;
     if (storages->n)
-        qsort(storages->at, storages->n, sizeof *storages->at, by_key);
+        qsort(storages->at, storages->n, sizeof(void *), by_key);
     for (size_t i = 0; i < keys->items.n && st == ST_OK; i++)
         st = keys->items.at[i]->kind == PT_STRING ? place(pk, storages, keys->items.at[i]->text)
                                                   : refuse(pk, "has a storage whose key is no text");
