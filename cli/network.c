@@ -195,7 +195,8 @@ static void stretch(const struct image *im, struct value *v)
 
     for (int64_t i = 0; i < 3 * height * width; i++) {
         const int64_t y = i / width % height * im->height / height, x = i % width * im->width / width;
-        value_f32(v)[i] = (float)im->rgb[(y * im->width + x) * 3 + i / width / height] / 255;
+        const int64_t plane = i / (width * height);
+        value_f32(v)[i] = (float)im->rgb[(y * im->width + x) * 3 + plane] / 255;
     }
 }
 

@@ -248,7 +248,8 @@ static void fill_plane(float *x, int64_t height, int64_t width, uint64_t *s)
         for (int i = 0; i < 3; i++)
             wave[k][i] = 2 * M_PI * next_number(s) * (i < 2 ? 1 << k : 1);
     for (int64_t i = 0; i < height * width; i++) {
-        const double v = (double)(i / width) / (double)height, u = (double)(i % width) / (double)width;
+        const int64_t row = i / width, column = i % width;
+        const double v = (double)row / (double)height, u = (double)column / (double)width;
         double sum = 0;
         for (int k = 0; k < WAVES; k++)
             sum += sin(wave[k][0] * v + wave[k][1] * u + wave[k][2]);

@@ -121,10 +121,11 @@ static void read_elements(const struct npy_type *t, const uint8_t *from, size_t 
 {
     if (t->size != dtype_size(t->type))
         widen(t, from, n, v->data);
+    else if (t->type == DTYPE_BOOL)
+        for (size_t i = 0; i < n; i++)
+            value_u8(v)[i] = from[i] != 0;
     else if (n)
         memcpy(v->data, from, n * t->size);
-    for (size_t i = 0; t->type == DTYPE_BOOL && i < n; i++)
-        value_u8(v)[i] = value_u8(v)[i] != 0;
 }
 
 enum status npy_read(const void *bytes, size_t n, struct value *ret, struct fault *f)

@@ -202,7 +202,7 @@ static bool dequantise_pair(struct graph *g, struct node *n)
 /* DequantizeLinear of constants that were too large to be evaluated with the shapes. */
 static bool dequantise_constant(struct graph *g, struct node *n)
 {
-    const struct value *in[3], *y = &g->tensors[n->outputs[0]].v;
+    const struct value *in[3] = { NULL }, *y = &g->tensors[n->outputs[0]].v;
     struct value result = *y, *out[1] = { &result };
     const struct call c = { n, g->opset, n->ninputs, 1, in, out };
 

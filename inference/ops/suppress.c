@@ -138,15 +138,18 @@ static enum status infer(const struct call *c, struct fault *f)
     enum status st = check_shapes(c, f);
     struct suppression s;
     int64_t dims[2] = { 0, 3 };
+    bool known;
     size_t work;
 
     if (st != ST_OK)
         return st;
-    for (int i = 0; i < c->nin; i++)
-        if (c->in[i] && !c->in[i]->data)
-            return op_unsupported(c, f,
-                                  "how many boxes it keeps depends on the picture; export the "
-                                  "model without it (nms=False)");
+    known = c->in[0]->data && c->in[1]->data;
+    for (int i = 2; i < c->nin; i++)
+        known &= !c->in[i] || c->in[i]->data;
+    if (!known)
+        return op_unsupported(c, f,
+                              "how many boxes it keeps depends on the picture; export the "
+                              "model without it (nms=False)");
     s = suppression_read(c);
     if (!size_mul(s.n, s.n, &work) || !size_mul(work, s.batch * s.classes, &work) || work > WORK_MAX)
         return op_unsupported(c, f, "too many constant boxes");
