@@ -529,6 +529,23 @@ TEST(roundings_and_the_reciprocal_have_their_textbook_values)
     }
 }
 
+TEST(gemm_sums_lines_of_any_length)
+{
+    static float x[19];
+    struct buffer g = GRAPH(1, 19), a = { 0 };
+    float b[38];
+
+    for (int i = 0; i < 19; i++) {
+        x[i] = (float)(i + 1);
+        b[i] = 1;
+        b[19 + i] = (float)(i + 1);
+    }
+    onnx_floats(&g, "b", 2, (const int64_t[]){ 2, 19 }, b);
+    onnx_int_attribute(&a, "transB", 1);
+    onnx_node(&g, "Gemm", "x b", "y", &a);
+    EXPECT(&g, 13, x, "1x2", 190, 2470);
+}
+
 TEST(casts_like_another_tensor_take_its_type)
 {
     static float x[2] = { 2.75f, -1.5f };
