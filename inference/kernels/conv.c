@@ -20,6 +20,8 @@ static const struct method {
                       direct_scratch_bytes, direct_work },
     [CONV_WINOGRAD] = { "winograd:avx512", "winograd:avx512_fp16", winograd_suits, winograd_pack,
                         winograd_scratch_bytes, winograd_work },
+    [CONV_DEPTHWISE] = { "depthwise:avx512", "depthwise:avx512_fp16", depthwise_suits, depthwise_pack,
+                         depthwise_scratch_bytes, depthwise_work },
     [CONV_FIRST] = { "first:avx512", "", first_suits, first_pack, first_scratch_bytes, first_work },
 };
 
@@ -120,12 +122,6 @@ INLINE_AVX512 __m512 activate(enum activation act, __m512 x, __m512 alpha, __m51
     return x;
 }
 
-INLINE_AVX512 __m512 read_pixel(const void *x, size_t i, const bool half)
-{
-    return half ? _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)x + i))
-                : _mm512_load_ps((const float *)x + 16 * i);
-}
-
 INLINE_AVX512 void finish(const struct fusion *f, const enum activation act, const float *x,
                           const void *residual, void *y, size_t n, const bool half)
 {
@@ -134,11 +130,8 @@ INLINE_AVX512 void finish(const struct fusion *f, const enum activation act, con
     for (size_t i = 0; i < n; i++) {
         __m512 v = activate(act, _mm512_load_ps(x + 16 * i), alpha, beta);
         if (residual)
-            v = _mm512_add_ps(v, read_pixel(residual, i, half));
-        if (half)
-            _mm256_store_si256((__m256i *)y + i, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
-        else
-            _mm512_store_ps((float *)y + 16 * i, v);
+            v = _mm512_add_ps(v, load_pixel((const char *)residual + i * pixel_bytes(half), half));
+        store_pixel((char *)y + i * pixel_bytes(half), v, half);
     }
 }
 

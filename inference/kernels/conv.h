@@ -1,8 +1,8 @@
 /*
- * Convolution with AVX-512 on tensors in blocks of 16 channels, by three methods: direct, direct from
- * the few planes of a picture, and Winograd's F(4x4, 3x3), which needs a quarter of the multiplications
- * and rounds a little differently (1e-5 of the largest value). Activation and residual are applied while
- * a row is in the cache.
+ * Convolution with AVX-512 on tensors in blocks of 16 channels: direct, direct from the few planes of a
+ * picture, depthwise, and by Winograd's F(4x4, 3x3), which needs a quarter of the multiplications and
+ * rounds a little differently (1e-5 of the largest value). Activation and residual are applied while a
+ * row is in the cache.
  *
  * A conv_kernel holds packed weights; it is immutable and shared by threads. Channels that fill the last
  * block have weights 0; what they hold is finite and read by nobody.
@@ -18,7 +18,8 @@
 enum conv_method {
     CONV_DIRECT,
     CONV_WINOGRAD,
-    CONV_FIRST, /* few channels: x is row-major float32 [ci, H, W] */
+    CONV_DEPTHWISE, /* each channel by itself; weights [co, 1, kH, kW] */
+    CONV_FIRST,     /* few channels: x is row-major float32 [ci, H, W] */
 };
 
 struct conv_shape {

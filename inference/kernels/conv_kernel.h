@@ -40,6 +40,11 @@ static inline size_t pixel_bytes(bool half)
     return half ? 32 : 64;
 }
 
+bool depthwise_suits(const struct conv_shape *s);
+bool depthwise_pack(struct conv_kernel *k, const float *weights);
+size_t depthwise_scratch_bytes(const struct conv_kernel *k);
+void depthwise_work(const void *job, int i, int n);
+
 bool first_suits(const struct conv_shape *s);
 bool first_pack(struct conv_kernel *k, const float *weights);
 size_t first_scratch_bytes(const struct conv_kernel *k);

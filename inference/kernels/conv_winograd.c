@@ -174,20 +174,6 @@ INLINE_AVX512 void transform_out(const __m512 m[IN], __m512 y[OUT])
     y[3] = _mm512_fmadd_ps(half, b, _mm512_fmadd_ps(two, d, m[5]));
 }
 
-INLINE_AVX512 __m512 read_pixel(const char *x, const bool half)
-{
-    return half ? _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)(const void *)x))
-                : _mm512_load_ps(x);
-}
-
-INLINE_AVX512 void write_pixel(char *y, __m512 v, const bool half)
-{
-    if (half)
-        _mm256_store_si256((__m256i *)(void *)y, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
-    else
-        _mm512_store_ps(y, v);
-}
-
 /* One tile of one block of channels: 6x6 inputs at (y, x), which may lie outside, to v[36], `apart`
  * bytes from each other. */
 INLINE_AVX512 void read_tile(const struct window *w, const char *block, int y, int x, char *v,
@@ -202,7 +188,7 @@ INLINE_AVX512 void read_tile(const struct window *w, const char *block, int y, i
         UNROLL
         for (int r = 0; r < IN; r++)
             d[r] = inside && y + r >= 0 && y + r < w->in[0]
-                       ? read_pixel(block + ((ptrdiff_t)(y + r) * w->in[1] + x + c) * pixel, half)
+                       ? load_pixel(block + ((ptrdiff_t)(y + r) * w->in[1] + x + c) * pixel, half)
                        : _mm512_setzero_ps();
         transform_in(d, t);
         UNROLL
@@ -214,7 +200,7 @@ INLINE_AVX512 void read_tile(const struct window *w, const char *block, int y, i
         transform_in(between[r], t);
         UNROLL
         for (int c = 0; c < IN; c++)
-            write_pixel(v + (size_t)(r * IN + c) * apart, t[c], half);
+            store_pixel(v + (size_t)(r * IN + c) * apart, t[c], half);
     }
 }
 

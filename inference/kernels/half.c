@@ -3,26 +3,16 @@
 #include "inference/kernels/half.h"
 #include "inference/kernels/simd.h"
 
-INLINE_AVX512 __m512 load(const uint16_t *x)
-{
-    return _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)(const void *)x));
-}
-
-INLINE_AVX512 void store(uint16_t *y, __m512 v)
-{
-    _mm256_store_si256((__m256i *)(void *)y, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
-}
-
 TARGET_AVX512 void half_narrow(const float *x, uint16_t *y, size_t n)
 {
     for (size_t i = 0; i < n; i += 16)
-        store(y + i, _mm512_load_ps(x + i));
+        store_pixel(y + i, _mm512_load_ps(x + i), true);
 }
 
 TARGET_AVX512 void half_widen(const uint16_t *x, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i += 16)
-        _mm512_store_ps(y + i, load(x + i));
+        _mm512_store_ps(y + i, load_pixel(x + i, true));
 }
 
 /* The part of a window that lies in 0..size-1. */
@@ -45,7 +35,7 @@ INLINE_AVX512 __m512 largest(const struct window *w, const uint16_t *x, int64_t 
     clip(w, 1, ox, &left, &right);
     for (int64_t y = top; y <= bottom; y += w->dilation[0])
         for (int64_t i = left; i <= right; i += w->dilation[1])
-            most = _mm512_max_ps(load(x + (y * w->in[1] + i) * 16), most);
+            most = _mm512_max_ps(load_pixel(x + (y * w->in[1] + i) * 16, true), most);
     return most;
 }
 
@@ -54,5 +44,5 @@ TARGET_AVX512 void half_max_pool(const struct window *w, const uint16_t *x, uint
     for (size_t p = 0; p < planes; p++, x += w->in[0] * w->in[1] * 16)
         for (int64_t oy = 0; oy < w->out[0]; oy++)
             for (int64_t ox = 0; ox < w->out[1]; ox++, y += 16)
-                store(y, largest(w, x, oy, ox));
+                store_pixel(y, largest(w, x, oy, ox), true);
 }

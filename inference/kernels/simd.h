@@ -6,6 +6,7 @@
 #define INFERENCE_KERNELS_SIMD_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 
 #define TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")))
 #define INLINE_AVX512 static inline __attribute__((always_inline)) TARGET_AVX512
@@ -70,6 +71,20 @@ INLINE_AVX512 __m512 sigmoid_512(__m512 x)
 INLINE_AVX512 __m512 silu_512(__m512 x)
 {
     return _mm512_mul_ps(x, sigmoid_512(x));
+}
+
+/* 16 channels of one pixel, in float32 or in 16 bits (beyond 65504: infinity). Aligned to their size. */
+INLINE_AVX512 __m512 load_pixel(const void *x, const bool half)
+{
+    return half ? _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)x)) : _mm512_load_ps(x);
+}
+
+INLINE_AVX512 void store_pixel(void *y, __m512 v, const bool half)
+{
+    if (half)
+        _mm256_store_si256((__m256i *)y, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+    else
+        _mm512_store_ps(y, v);
 }
 
 #endif

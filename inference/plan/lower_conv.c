@@ -120,21 +120,24 @@ static struct kernel *best_conv(struct lowering *l, const struct node *n, const 
     return slow;
 }
 
-/* Our own kernels, for one group of channels; few that lie row-major are read so. */
+/* Our own kernels, for one group of channels or as many as channels; few that lie row-major are read so.
+ */
 static struct conv_kernel *own_conv(const struct lowering *l, const struct node *n, const struct conv *c)
 {
-    const bool first = c->ci < 16 && !lower_is_blocked(l, n->inputs[0]);
+    const bool first = c->groups == 1 && c->ci < 16 && !lower_is_blocked(l, n->inputs[0]);
     const struct conv_shape s = { .ci = c->ci,
                                   .co = c->co,
                                   .w = c->w,
                                   .fused = n->fused,
                                   .half = l->use_half && !first,
                                   .half_out = l->use_half && l->wants_half[n->outputs[0]] };
-    const enum conv_method m = first                                               ? CONV_FIRST
+    const bool depthwise = c->groups > 1 && c->groups == c->ci && c->groups == c->co;
+    const enum conv_method m = depthwise                                           ? CONV_DEPTHWISE
+                               : first                                             ? CONV_FIRST
                                : !l->exact && conv_kernel_suits(&s, CONV_WINOGRAD) ? CONV_WINOGRAD
                                                                                    : CONV_DIRECT;
 
-    if (c->groups != 1 || l->block != 16 || !lower_can_block(l, n->inputs[0]) ||
+    if ((c->groups != 1 && !depthwise) || l->block != 16 || !lower_can_block(l, n->inputs[0]) ||
         !lower_can_block(l, n->outputs[0]) || !conv_kernel_suits(&s, m))
         return NULL;
     return conv_kernel_create(&s, m, value_f32(c->weights), c->bias ? value_f32(c->bias) : NULL);

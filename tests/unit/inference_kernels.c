@@ -74,20 +74,23 @@ static float from_blocks(const float *y, size_t c, size_t plane, size_t at)
     return y[(c / 16 * plane + at) * 16 + c % 16];
 }
 
-static double sum_at(const struct conv_shape *s, const float *x, const float *w, int64_t o, int64_t oy,
-                     int64_t ox)
+/* Depthwise: channel o alone, whose weights are row o. */
+static double sum_at(const struct conv_shape *s, bool depthwise, const float *x, const float *w,
+                     int64_t o, int64_t oy, int64_t ox)
 {
     const struct window *n = &s->w;
     double sum = 0;
 
-    for (int64_t c = 0; c < s->ci; c++)
+    for (int64_t c = depthwise ? o : 0; c < (depthwise ? o + 1 : s->ci); c++)
         for (int64_t ky = 0; ky < n->kernel[0]; ky++)
             for (int64_t kx = 0; kx < n->kernel[1]; kx++) {
                 const int64_t y = oy * n->stride[0] + ky * n->dilation[0] - n->before[0];
                 const int64_t z = ox * n->stride[1] + kx * n->dilation[1] - n->before[1];
                 if (y >= 0 && y < n->in[0] && z >= 0 && z < n->in[1])
-                    sum += (double)x[(c * n->in[0] + y) * n->in[1] + z] *
-                           (double)w[((o * s->ci + c) * n->kernel[0] + ky) * n->kernel[1] + kx];
+                    sum +=
+                        (double)x[(c * n->in[0] + y) * n->in[1] + z] *
+                        (double)
+                            w[((depthwise ? o : o * s->ci + c) * n->kernel[0] + ky) * n->kernel[1] + kx];
             }
     return sum;
 }
@@ -100,7 +103,8 @@ static void compare(const struct conv_shape *s, const float *x, const float *w, 
 
     for (int64_t o = 0; o < s->co; o++)
         for (int64_t i = 0; i < (int64_t)plane; i++) {
-            const float sum = (float)(sum_at(s, x, w, o, i / s->w.out[1], i % s->w.out[1]) +
+            const float sum = (float)(sum_at(s, strncmp(what, "depthwise", 9) == 0, x, w, o,
+                                             i / s->w.out[1], i % s->w.out[1]) +
                                       (double)(bias ? bias[o] : 0));
             const float want = activation_apply(&s->fused, sum) +
                                (residual ? residual[(size_t)o * plane + (size_t)i] : 0);
@@ -131,7 +135,7 @@ static void check_conv(const struct conv_shape *s, enum conv_method m, int threa
     void *scratch;
 
     for (size_t i = 0; i < (size_t)(s->co * s->ci) * taps; i++)
-        w[i] /= (float)s->ci;
+        w[i] /= m == CONV_DEPTHWISE ? 1 : (float)s->ci;
     REQUIRE(conv_kernel_suits(s, m));
     REQUIRE((k = conv_kernel_create(s, m, w, b)) != NULL);
     scratch = aligned_alloc(64, conv_kernel_scratch_bytes(k, threads) + 64);
@@ -184,6 +188,20 @@ TEST(direct_convolutions_of_random_shapes_match_plain_loops)
     for (int i = 0; i < 60; i++) {
         const struct conv_shape s = random_shape(&r, false);
         check_conv(&s, CONV_DIRECT, pick(&r, 1, 3), &r);
+    }
+}
+
+TEST(depthwise_convolutions_of_random_shapes_match_plain_loops)
+{
+    struct random r = { 37 };
+
+    if (cpu_isa() < CPU_AVX512)
+        SKIP("needs AVX-512");
+    for (int i = 0; i < 60; i++) {
+        struct conv_shape s = random_shape(&r, false);
+        s.co = s.ci;
+        s.half = s.half_out = cpu_isa() >= CPU_AVX512_FP16 && i % 2;
+        check_conv(&s, CONV_DEPTHWISE, pick(&r, 1, 3), &r);
     }
 }
 
