@@ -40,14 +40,15 @@ static enum status read_header(struct slice file, struct stored *ret, struct lay
         return image_damaged(f, "its BMP header has a wrong size");
     *l = (struct layout){ .colour_bytes = size == CORE_HEADER ? 3 : 4 };
     if (size == CORE_HEADER) {
-        *ret = (struct stored){ read_le16(info + 4), read_le16(info + 6), 1 };
+        *ret = (struct stored){ .width = read_le16(info + 4), .height = read_le16(info + 6) };
         l->bits = read_le16(info + 10);
         *ret_coding = CODING_NONE;
     } else {
         const int64_t height = (int32_t)read_le32(info + 8);
 
         l->top_down = height < 0;
-        *ret = (struct stored){ (int32_t)read_le32(info + 4), height < 0 ? -height : height, 1 };
+        *ret = (struct stored){ .width = (int32_t)read_le32(info + 4),
+                                .height = height < 0 ? -height : height };
         l->bits = read_le16(info + 14);
         *ret_coding = read_le32(info + 16);
         l->ncolours = read_le32(info + 32);
@@ -152,4 +153,4 @@ static enum status decode(struct slice file, const struct stored *im, uint8_t *r
     return ST_OK;
 }
 
-const struct codec codec_bmp = { "image/bmp", probe, decode };
+const struct codec codec_bmp = { "image/bmp", probe, decode, false };

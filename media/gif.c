@@ -82,8 +82,8 @@ static struct stored canvas(const GifFileType *gif)
     const int64_t right = (int64_t)frame->Left + frame->Width,
                   bottom = (int64_t)frame->Top + frame->Height;
 
-    return (struct stored){ gif->SWidth > right ? gif->SWidth : right,
-                            gif->SHeight > bottom ? gif->SHeight : bottom, 1 };
+    return (struct stored){ .width = gif->SWidth > right ? gif->SWidth : right,
+                            .height = gif->SHeight > bottom ? gif->SHeight : bottom };
 }
 
 static enum status probe(struct slice file, struct stored *ret, struct fault *f)
@@ -168,4 +168,4 @@ out:
     return st;
 }
 
-const struct codec codec_gif = { "image/gif", probe, decode };
+const struct codec codec_gif = { "image/gif", probe, decode, false };

@@ -35,6 +35,11 @@ static enum status find_codec(struct slice file, const struct codec **ret, struc
             *ret = codecs[i];
             return ST_OK;
         }
+    if (strcmp(type, "image/heic") == 0 || strcmp(type, "image/heif") == 0 ||
+        strcmp(type, "image/avif") == 0)
+        return fault_set(f, ST_UNSUPPORTED, NULL,
+                         "%s pictures are not read here; convert it to JPEG or PNG first",
+                         strcmp(type, "image/avif") == 0 ? "AVIF" : "HEIC");
     return fault_set(f, ST_UNSUPPORTED, NULL,
                      "not a JPEG, PNG, WebP, TIFF, GIF or BMP picture: this is %s", type);
 }
@@ -113,7 +118,36 @@ static void turn_upright(const struct stored *im, const uint8_t *from, uint8_t *
             }
 }
 
-/* ---- the two questions ---- */
+/* ---- the questions ---- */
+
+static struct image_info describe(const struct codec *codec, const struct stored *im)
+{
+    struct image_info info = {
+        .width = (int)(lies_on_side(im->orientation) ? im->height : im->width),
+        .height = (int)(lies_on_side(im->orientation) ? im->width : im->height),
+        .orientation = im->orientation,
+        .scales = codec->shrinks,
+        .codec_bytes = im->codec_bytes,
+    };
+
+    memcpy(info.type, codec->type, strlen(codec->type) + 1);
+    return info;
+}
+
+static int shrunk(int64_t side, int by)
+{
+    return (int)((side + by - 1) / by);
+}
+
+/* The largest that leaves enough. */
+static int choose_shrink(const struct image_info *info, int min_width, int min_height)
+{
+    int by = info->scales && (min_width > 0 || min_height > 0) ? 8 : 1;
+
+    while (by > 1 && (shrunk(info->width, by) < min_width || shrunk(info->height, by) < min_height))
+        by /= 2;
+    return by;
+}
 
 enum status image_probe(const void *bytes, size_t n, struct image_info *ret, struct fault *f)
 {
@@ -124,27 +158,36 @@ enum status image_probe(const void *bytes, size_t n, struct image_info *ret, str
     if ((st = read_header((struct slice){ bytes, n }, &codec, &im, f)) != ST_OK)
         return st;
     assert(codec);
-    *ret = (struct image_info){
-        .width = (int)(lies_on_side(im.orientation) ? im.height : im.width),
-        .height = (int)(lies_on_side(im.orientation) ? im.width : im.height),
-        .orientation = im.orientation,
-    };
-    memcpy(ret->type, codec->type, strlen(codec->type) + 1);
+    *ret = describe(codec, &im);
     return ST_OK;
 }
 
-enum status image_decode(const void *bytes, size_t n, struct image *ret, struct fault *f)
+int64_t image_decode_bytes(const struct image_info *info, int min_width, int min_height)
+{
+    const int by = choose_shrink(info, min_width, min_height);
+    const int64_t pixels = (int64_t)shrunk(info->width, by) * shrunk(info->height, by);
+
+    return pixels * 3 * (info->orientation == 1 ? 1 : 2) + info->codec_bytes;
+}
+
+enum status image_decode_at_least(const void *bytes, size_t n, int min_width, int min_height,
+                                  struct image *ret, struct fault *f)
 {
     const struct slice file = { bytes, n };
     uint8_t *stored = NULL, *upright = NULL;
     const struct codec *codec = NULL;
     struct stored im = { 0 };
+    struct image_info info;
     size_t size = 0;
     enum status st;
 
     if ((st = read_header(file, &codec, &im, f)) != ST_OK)
         return st;
     assert(codec);
+    info = describe(codec, &im);
+    im.shrink = choose_shrink(&info, min_width, min_height);
+    im.width = shrunk(im.width, im.shrink);
+    im.height = shrunk(im.height, im.shrink);
     if (!size_mul((size_t)im.width, (size_t)im.height, &size) || !size_mul(size, 3, &size) ||
         !(stored = malloc(size)) || (im.orientation != 1 && !(upright = malloc(size)))) {
         st = fault_set(f, ST_UNAVAILABLE, NULL, "not enough memory for the picture");
@@ -154,11 +197,8 @@ enum status image_decode(const void *bytes, size_t n, struct image *ret, struct 
         goto out;
     if (upright)
         turn_upright(&im, stored, upright);
-    *ret = (struct image){
-        .width = (int)(lies_on_side(im.orientation) ? im.height : im.width),
-        .height = (int)(lies_on_side(im.orientation) ? im.width : im.height),
-        .rgb = upright ? upright : stored,
-    };
+    info = describe(codec, &im);
+    *ret = (struct image){ info.width, info.height, upright ? upright : stored };
     if (upright)
         upright = NULL;
     else
@@ -167,6 +207,11 @@ out:
     free(upright);
     free(stored);
     return st;
+}
+
+enum status image_decode(const void *bytes, size_t n, struct image *ret, struct fault *f)
+{
+    return image_decode_at_least(bytes, n, 0, 0, ret, f);
 }
 
 void image_free(struct image *im)

@@ -2,6 +2,7 @@
 #ifndef MEDIA_IMAGE_PRIVATE_H
 #define MEDIA_IMAGE_PRIVATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/status.h"
@@ -11,6 +12,9 @@
 struct stored {
     int64_t width, height; /* as the header says: image.c checks them against the limits */
     int orientation;       /* EXIF 1..8; anything else counts as 1 */
+    int64_t codec_bytes;   /* what the decoder will take besides its result, about */
+    int shrink;            /* for decode: width and height are those of the file over 1, 2, 4 or 8,
+                              rounded up; 0 counts as 1 */
 };
 
 struct codec {
@@ -20,6 +24,7 @@ struct codec {
     /* Writes im->height rows of im->width RGB pixels, as stored. The size is the one that probe told,
      * checked. */
     enum status (*decode)(struct slice file, const struct stored *im, uint8_t *rgb, struct fault *f);
+    bool shrinks; /* decode knows what im->shrink means */
 };
 
 extern const struct codec codec_jpeg, codec_png, codec_webp, codec_tiff, codec_gif, codec_bmp;

@@ -98,6 +98,20 @@ static int marker_orientation(const struct reader *r)
     return 1;
 }
 
+/* Several scans are put together in memory: a block of 64 coefficients of two bytes each. */
+static int64_t coefficient_bytes(struct reader *r)
+{
+    int64_t samples = 0;
+
+    if (!jpeg_has_multiple_scans(&r->jpeg))
+        return 0;
+    for (int i = 0; i < r->jpeg.num_components; i++)
+        samples += (int64_t)r->jpeg.image_width * r->jpeg.image_height *
+                   r->jpeg.comp_info[i].h_samp_factor * r->jpeg.comp_info[i].v_samp_factor /
+                   ((int64_t)r->jpeg.max_h_samp_factor * r->jpeg.max_v_samp_factor);
+    return samples * 2;
+}
+
 static void read_header(struct reader *r)
 {
     jpeg_create_decompress(&r->jpeg);
@@ -107,7 +121,10 @@ static void read_header(struct reader *r)
     jpeg_mem_src(&r->jpeg, (const unsigned char *)r->file.p, r->file.n);
     jpeg_save_markers(&r->jpeg, JPEG_APP0 + 1, 0xFFFF);
     jpeg_read_header(&r->jpeg, TRUE);
-    r->found = (struct stored){ r->jpeg.image_width, r->jpeg.image_height, marker_orientation(r) };
+    r->found = (struct stored){ .width = r->jpeg.image_width,
+                                .height = r->jpeg.image_height,
+                                .orientation = marker_orientation(r),
+                                .codec_bytes = coefficient_bytes(r) };
 }
 
 static enum status probe(struct slice file, struct stored *ret, struct fault *f)
@@ -154,6 +171,8 @@ static void read_picture(struct reader *r)
     r->jpeg.out_color_space =
         r->jpeg.jpeg_color_space == JCS_CMYK || r->jpeg.jpeg_color_space == JCS_YCCK ? JCS_CMYK
                                                                                      : JCS_RGB;
+    r->jpeg.scale_num = 1;
+    r->jpeg.scale_denom = (unsigned)(r->expected->shrink ? r->expected->shrink : 1);
     jpeg_start_decompress(&r->jpeg);
     if (r->jpeg.output_width != (JDIMENSION)r->expected->width ||
         r->jpeg.output_height != (JDIMENSION)r->expected->height) {
@@ -173,4 +192,4 @@ static enum status decode(struct slice file, const struct stored *im, uint8_t *r
     return reader_run(&r, read_picture, f);
 }
 
-const struct codec codec_jpeg = { "image/jpeg", probe, decode };
+const struct codec codec_jpeg = { "image/jpeg", probe, decode, true };

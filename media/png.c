@@ -25,7 +25,7 @@ static enum status probe(struct slice file, struct stored *ret, struct fault *f)
     if (file.n < SIGNATURE + CHUNK_EXTRA + IHDR_BYTES || read_be32(p + at) != IHDR_BYTES ||
         memcmp(p + at + 4, "IHDR", 4) != 0)
         return image_damaged(f, "it does not begin with a header");
-    *ret = (struct stored){ read_be32(p + at + 8), read_be32(p + at + 12), 1 };
+    *ret = (struct stored){ .width = read_be32(p + at + 8), .height = read_be32(p + at + 12) };
     /* Orientation: an eXIf chunk before or after the pixels; the walk skips their bytes. */
     while (file.n - at >= CHUNK_EXTRA) {
         const uint32_t length = read_be32(p + at);
@@ -126,4 +126,4 @@ out:
     return st;
 }
 
-const struct codec codec_png = { "image/png", probe, decode };
+const struct codec codec_png = { "image/png", probe, decode, false };

@@ -150,6 +150,29 @@ static enum status check_tags(TIFF *tiff, struct fault *f)
     return ST_OK;
 }
 
+static uint32_t band_height(TIFF *tiff, uint32_t height)
+{
+    uint32_t rows = 0;
+
+    if (TIFFIsTiled(tiff))
+        TIFFGetField(tiff, TIFFTAG_TILELENGTH, &rows);
+    else
+        TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &rows);
+    return rows == 0 || rows > height ? height : rows;
+}
+
+/* A band as libtiff hands it over, and its samples before that. */
+static int64_t band_bytes(TIFF *tiff, uint32_t width, uint32_t height)
+{
+    uint16_t samples = 1, bits = 8;
+
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &samples);
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &bits);
+    if (width > LIMIT_IMAGE_SIDE_PX || height > LIMIT_IMAGE_SIDE_PX)
+        return 0; /* refused by image.c */
+    return (int64_t)width * band_height(tiff, height) * (4 + samples * ((bits + 7) / 8));
+}
+
 static enum status probe(struct slice file, struct stored *ret, struct fault *f)
 {
     uint32_t width = 0, height = 0;
@@ -163,7 +186,10 @@ static enum status probe(struct slice file, struct stored *ret, struct fault *f)
         TIFFGetField(r.tiff, TIFFTAG_IMAGEWIDTH, &width);
         TIFFGetField(r.tiff, TIFFTAG_IMAGELENGTH, &height);
         TIFFGetFieldDefaulted(r.tiff, TIFFTAG_ORIENTATION, &orientation);
-        *ret = (struct stored){ width, height, orientation };
+        *ret = (struct stored){ .width = width,
+                                .height = height,
+                                .orientation = orientation,
+                                .codec_bytes = band_bytes(r.tiff, width, height) };
     }
     reader_close(&r);
     return st;
@@ -178,17 +204,6 @@ static void forget_alpha(TIFF *tiff)
     if (TIFFGetField(tiff, TIFFTAG_EXTRASAMPLES, &n, &kinds) && n > 0 && n < LIMIT_TIFF_SAMPLES)
         TIFFSetField(tiff, TIFFTAG_EXTRASAMPLES, n,
                      unknown); /* all EXTRASAMPLE_UNSPECIFIED; in memory only */
-}
-
-static uint32_t band_height(TIFF *tiff, uint32_t height)
-{
-    uint32_t rows = 0;
-
-    if (TIFFIsTiled(tiff))
-        TIFFGetField(tiff, TIFFTAG_TILELENGTH, &rows);
-    else
-        TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &rows);
-    return rows == 0 || rows > height ? height : rows;
 }
 
 static enum status read_bands(struct reader *r, TIFFRGBAImage *rgba, uint8_t *rgb, struct fault *f)
@@ -244,4 +259,4 @@ out:
     return st;
 }
 
-const struct codec codec_tiff = { "image/tiff", probe, decode };
+const struct codec codec_tiff = { "image/tiff", probe, decode, false };

@@ -37,7 +37,11 @@ static enum status probe(struct slice file, struct stored *ret, struct fault *f)
         return image_damaged(f, "its WebP header cannot be read");
     if (features.has_animation)
         return fault_set(f, ST_UNSUPPORTED, NULL, "animated WebP is not supported");
-    *ret = (struct stored){ features.width, features.height, chunk_orientation(file) };
+    *ret = (struct stored){ .width = features.width,
+                            .height = features.height,
+                            .orientation = chunk_orientation(file),
+                            .codec_bytes = (int64_t)features.width * features.height *
+                                           4 }; /* lossless: a copy in ARGB */
     return ST_OK;
 }
 
@@ -50,4 +54,4 @@ static enum status decode(struct slice file, const struct stored *im, uint8_t *r
     return ST_OK;
 }
 
-const struct codec codec_webp = { "image/webp", probe, decode };
+const struct codec codec_webp = { "image/webp", probe, decode, false };
