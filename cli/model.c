@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/limits.h"
 #include "cli/cli.h"
+#include "cli/condemned.h"
 #include "cli/model_file.h"
 #include "inference/predictor.h"
 #include "media/store.h"
@@ -202,6 +203,17 @@ const struct command model_commands[] = {
                      { "project", "NAME", "by name or slug; made when absent (default \"Models\")", false },
                      { "name", "NAME", "name of the model (default: that of the file)", false } },
         .run = run_import,
+    },
+    {
+        .words = "model condemned",
+        .help = "show models that are refused because they crashed or hung the server",
+        .run = condemned_list,
+    },
+    {
+        .words = "model enable",
+        .argument = "MODEL",
+        .help = "give such a model, by id or digest of its weights, another chance",
+        .run = condemned_enable,
     },
     { .words = NULL },
 };

@@ -37,6 +37,8 @@ LANGUAGE sql STABLE AS $$
         ('blob_orientation_unknown', 'FV400', 'orientation', 'must be 1 to 8'),
         ('blob_size_negative', 'FV400', 'size', 'must not be negative'),
         ('blob_width_not_positive', 'FV400', 'width', 'must be greater than 0'),
+        ('condemned_weights_digest_malformed', 'FV400', 'digest', 'must be a SHA-256 digest'),
+        ('condemned_weights_reason_long', 'FV400', 'reason', 'must have at most 500 characters'),
         ('counter_taken', 'FV409', '', 'This counter exists already'),
         ('dataset_creator_missing', 'FV404', 'creator', 'Creator not found'),
         ('dataset_default_taken', 'FV409', 'project', 'The project has a default dataset already'),

@@ -106,6 +106,9 @@ SELECT f.id, f.uuid, f.created_at, floor(extract(epoch FROM f.created_at))::bigi
   JOIN data.model m ON m.id = f.model_id
  WHERE m.deleted_at IS NULL;
 
+-- What crashed or hung its process: refused until an administrator pardons it.
+CREATE VIEW domain.condemned_weights AS SELECT c.* FROM data.condemned_weights c;
+
 CREATE VIEW domain.training_run AS
 SELECT r.*, floor(extract(epoch FROM r.created_at))::bigint AS stamp
   FROM data.training_run r

@@ -155,9 +155,26 @@ LANGUAGE sql STABLE AS $$
 CREATE FUNCTION domain.model_weights(a domain.actor, model bigint)
 RETURNS TABLE (id bigint, digest bytea, size bigint, format text, task text, class_names text[], runnable boolean,
                why_not text) LANGUAGE sql STABLE AS $$
-    SELECT m.id, f.digest, f.size, f.format, m.task, m.class_names, m.runnable, m.why_not
+    SELECT m.id, f.digest, f.size, f.format, m.task, m.class_names, m.runnable AND c.digest IS NULL,
+           coalesce(c.reason, m.why_not)
       FROM domain.model_get(a, $2) AS m
-      LEFT JOIN domain.model_file f ON f.model_id = m.id AND f.purpose = 'weights' $$;
+      LEFT JOIN domain.model_file f ON f.model_id = m.id AND f.purpose = 'weights'
+      LEFT JOIN domain.condemned_weights c ON c.digest = f.digest $$;
+
+-- Housekeeping of the processes that run models: the first reason stays.
+CREATE FUNCTION domain.weights_condemn(digest bytea, reason text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO data.condemned_weights (digest, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+END $$;
+
+-- An administrator has mended what was wrong, or wants to see it again. False: nothing was held against them.
+CREATE FUNCTION domain.weights_pardon(digest bytea) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM data.condemned_weights c WHERE c.digest = $1;
+    RETURN FOUND;
+END $$;
 
 CREATE FUNCTION domain.model_file_total(a domain.actor, model bigint) RETURNS SETOF bigint LANGUAGE sql STABLE AS $$
     SELECT count(*) FROM domain.model_file_list(a, $2) $$;

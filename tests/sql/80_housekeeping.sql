@@ -125,3 +125,13 @@ SELECT t.is((SELECT u.n FROM domain.usage_list('2026-11-21') u), 10::bigint, 'us
 SELECT t.is(domain.usage_expire('2026-11-22'), 1::bigint, 'and is forgotten');
 SELECT t.is((SELECT string_agg(format('%s %s %s: stored %s, counted %s', scope_kind, scope_id, noun, stored, counted), '; ')
       FROM domain.counter_drift()), NULL, 'no counter has drifted');
+
+-- Weights that broke the process that ran them.
+SET LOCAL ROLE fovea_api;
+SELECT domain.weights_condemn(sha256('bad'), 'it crashed') \g /dev/null
+SELECT domain.weights_condemn(sha256('bad'), 'it hung') \g /dev/null
+SELECT t.is((SELECT w.reason FROM domain.condemned_weights w WHERE w.digest = sha256('bad')), 'it crashed', 'the first reason stays');
+SELECT t.refuses($$SELECT domain.weights_condemn('\x00', 'x')$$, '23514', 'condemned_weights_digest_malformed', 'a digest has 32 bytes');
+RESET ROLE;
+SELECT t.ok(domain.weights_pardon(sha256('bad')), 'weights are pardoned');
+SELECT t.ok(NOT domain.weights_pardon(sha256('bad')), 'once');
