@@ -1,67 +1,54 @@
-/* See serving.h. One lock; loading and running happen outside it. */
+/* See serving.h. One lock for the table of models; loading and running happen outside it. */
 #include "domain/serving.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/failpoint.h"
 #include "base/limits.h"
-#include "base/text.h"
+#include "base/log.h"
+#include "domain/watchdog.h"
 
-enum { MODELS_MAX = 64 };
+enum {
+    MODELS_MAX = 64,
+    RUN_DEADLINES = 3,   /* a run that takes so many deadlines hangs */
+    LOAD_DEADLINES = 12, /* loading compiles, and may measure */
+};
 
 struct served_model {
     struct digest weights;
     struct predictor *predictor;
-    size_t memory;
+    const void *file; /* mapped as long as the predictor lives */
+    size_t file_bytes, memory;
     uint64_t used;
-    int users;
+    int users, pins;
     bool loading;
 };
 
 struct serving {
     struct store *store;
+    struct gate *places, *pictures;
+    struct blackbox *box; /* NULL: none */
+    struct watchdog *watchdog;
     pthread_mutex_t lock;
-    pthread_cond_t loaded, slot_free;
+    pthread_cond_t loaded;
     struct served_model *models[MODELS_MAX];
-    size_t nmodels, memory;
+    size_t nmodels, memory, budget;
     uint64_t clock;
-    int slots, running, waiting, queue;
+    int64_t loads;
+    int slots;
+    int64_t deadline_ms;
+    pthread_t warmer;
+    bool warming;
+    atomic_bool stopping;
 };
 
-enum status serving_create(struct store *store, struct serving **ret, struct fault *f)
-{
-    struct serving *s = calloc(1, sizeof *s);
-
-    if (!s)
-        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
-    s->store = store;
-    s->slots = (int)config_i64("predict.threads");
-    if (s->slots == 0)
-        s->slots = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    s->queue = (int)config_i64("predict.queue");
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->loaded, NULL);
-    pthread_cond_init(&s->slot_free, NULL);
-    *ret = s;
-    return ST_OK;
-}
-
-void serving_free(struct serving *s)
-{
-    if (!s)
-        return;
-    for (size_t i = 0; i < s->nmodels; i++) {
-        predictor_free(s->models[i]->predictor);
-        free(s->models[i]);
-    }
-    pthread_cond_destroy(&s->slot_free);
-    pthread_cond_destroy(&s->loaded);
-    pthread_mutex_destroy(&s->lock);
-    free(s);
-}
+/* ---- the table: under the lock ---- */
 
 static struct served_model *find(struct serving *s, const struct digest *weights)
 {
@@ -71,6 +58,14 @@ static struct served_model *find(struct serving *s, const struct digest *weights
     return NULL;
 }
 
+static void model_free(struct served_model *m)
+{
+    predictor_free(m->predictor);
+    if (m->file)
+        store_unmap(m->file, m->file_bytes);
+    free(m);
+}
+
 static void forget(struct serving *s, struct served_model *m)
 {
     for (size_t i = 0; i < s->nmodels; i++) {
@@ -78,39 +73,28 @@ static void forget(struct serving *s, struct served_model *m)
             continue;
         s->models[i] = s->models[--s->nmodels];
         s->memory -= m->memory;
-        predictor_free(m->predictor);
-        free(m);
+        blackbox_drop(s->box, &m->weights);
+        model_free(m);
         return;
     }
 }
 
-/* Drops idle models until the budget holds and a place is free. Under the lock. */
+/* Drops idle models until the budget holds and a place is free. */
 static void make_room(struct serving *s)
 {
-    while (s->nmodels == MODELS_MAX || s->memory > (size_t)LIMIT_MODEL_MEMORY_BYTES) {
+    while (s->nmodels == MODELS_MAX || s->memory > s->budget) {
         struct served_model *oldest = NULL;
 
-        for (size_t i = 0; i < s->nmodels; i++)
-            if (s->models[i]->users == 0 && (!oldest || s->models[i]->used < oldest->used))
-                oldest = s->models[i];
+        for (size_t i = 0; i < s->nmodels; i++) {
+            struct served_model *m = s->models[i];
+
+            if (!m->users && !m->pins && (!oldest || m->used < oldest->used))
+                oldest = m;
+        }
         if (!oldest)
             return;
         forget(s, oldest);
     }
-}
-
-static enum status load(struct serving *s, const struct digest *weights, struct predictor **ret,
-                        struct fault *f)
-{
-    const void *bytes;
-    size_t n;
-    enum status st = store_map(s->store, weights, &bytes, &n, f);
-
-    if (st != ST_OK)
-        return st;
-    st = predictor_load(bytes, n, NULL, ret, f);
-    store_unmap(bytes, n);
-    return st;
 }
 
 static enum status add(struct serving *s, const struct digest *weights, struct served_model **ret,
@@ -132,45 +116,113 @@ static enum status add(struct serving *s, const struct digest *weights, struct s
     return ST_OK;
 }
 
+/* A model grows when it is run at further sizes. */
+static void count_memory(struct serving *s, struct served_model *m, size_t memory)
+{
+    s->memory += memory - m->memory;
+    m->memory = memory;
+}
+
+/* ---- loading ---- */
+
+static enum status refuse_condemned(struct serving *s, const struct digest *weights, struct fault *f)
+{
+    struct verdict v;
+
+    if (!blackbox_condemned(s->box, weights, &v))
+        return ST_OK;
+    return fault_set(f, ST_INVALID, NULL, "the model cannot be run here: %s", v.reason);
+}
+
+static enum status load(struct serving *s, struct served_model *m, struct fault *f)
+{
+    const struct load_options how = { .compile.threads = s->slots, .bytes_stay = true };
+    int note;
+    enum status st;
+
+    if ((st = gate_take(s->places, 1, s->deadline_ms, "a free thread", NULL, f)) != ST_OK)
+        return st;
+    note = blackbox_begin(s->box, &m->weights, BLACKBOX_LOADING, LOAD_DEADLINES * s->deadline_ms);
+    if (failpoint("model_load"))
+        st = fault_set(f, ST_UNAVAILABLE, NULL, "the model could not be loaded");
+    else if ((st = store_map(s->store, &m->weights, &m->file, &m->file_bytes, f)) == ST_OK)
+        st = predictor_load(m->file, m->file_bytes, &how, &m->predictor, f);
+    blackbox_end(s->box, note);
+    gate_give(s->places, 1);
+    return st;
+}
+
+/* The new entry m, filled; or gone. Under the lock, which is given up meanwhile. */
+static enum status fill(struct serving *s, struct served_model *m, struct fault *f)
+{
+    enum status st;
+
+    pthread_mutex_unlock(&s->lock);
+    st = load(s, m, f);
+    pthread_mutex_lock(&s->lock);
+    m->loading = false;
+    s->loads++;
+    if (st == ST_OK)
+        count_memory(s, m, predictor_memory_bytes(m->predictor));
+    else
+        forget(s, m);
+    pthread_cond_broadcast(&s->loaded);
+    return st;
+}
+
+/* The model, loaded by whoever it was; *ret NULL: nobody has. Under the lock. */
+static enum status await_loaded(struct serving *s, const struct digest *weights,
+                                struct served_model **ret, struct fault *f)
+{
+    const struct timespec until = deadline_after(s->deadline_ms);
+    struct served_model *m;
+
+    while ((m = find(s, weights)) && m->loading) { /* look again: a failed load has removed it */
+        if (pthread_cond_timedwait(&s->loaded, &s->lock, &until) == ETIMEDOUT) {
+            fault_set(f, ST_UNAVAILABLE, NULL, "the model is being loaded, try again");
+            f->retry_after_s = 1;
+            return ST_UNAVAILABLE;
+        }
+    }
+    *ret = m;
+    return ST_OK;
+}
+
 enum status serving_get(struct serving *s, const struct digest *weights, struct served_model **ret,
                         struct fault *f)
 {
-    struct served_model *m;
-    enum status st = ST_OK;
+    struct served_model *m = NULL;
+    enum status st = refuse_condemned(s, weights, f);
 
+    if (st != ST_OK)
+        return st;
     pthread_mutex_lock(&s->lock);
-    while ((m = find(s, weights)) && m->loading)
-        pthread_cond_wait(&s->loaded, &s->lock); /* look again: a failed load has removed it */
-    if (m) {
-        m->users++;
-    } else if ((st = add(s, weights, &m, f)) == ST_OK) {
-        pthread_mutex_unlock(&s->lock);
-        st = load(s, weights, &m->predictor, f);
-        pthread_mutex_lock(&s->lock);
-        m->loading = false;
-        if (st == ST_OK) {
-            m->memory = predictor_memory_bytes(m->predictor);
-            s->memory += m->memory;
-        } else {
-            forget(s, m);
-            m = NULL;
-        }
-        pthread_cond_broadcast(&s->loaded);
+    if ((st = await_loaded(s, weights, &m, f)) == ST_OK) {
+        if (m)
+            m->users++;
+        else if ((st = add(s, weights, &m, f)) == ST_OK)
+            st = fill(s, m, f);
     }
     if (st == ST_OK) {
         m->used = ++s->clock;
         *ret = m;
     }
     pthread_mutex_unlock(&s->lock);
+    if (st == ST_OK)
+        blackbox_keep(s->box, weights);
     return st;
 }
 
 void serving_put(struct serving *s, struct served_model *m)
 {
+    size_t memory;
+
     if (!m)
         return;
+    memory = predictor_memory_bytes(m->predictor); /* waits for a compilation: not under the lock */
     pthread_mutex_lock(&s->lock);
     m->users--;
+    count_memory(s, m, memory);
     make_room(s);
     pthread_mutex_unlock(&s->lock);
 }
@@ -180,43 +232,177 @@ const struct predictor *served_predictor(const struct served_model *m)
     return m->predictor;
 }
 
-static enum status slot_take(struct serving *s, struct fault *f)
+enum status serving_pin(struct serving *s, const struct digest *weights, struct fault *f)
 {
-    enum status st = ST_OK;
-
-    pthread_mutex_lock(&s->lock);
-    if (s->running >= s->slots && s->waiting >= s->queue) {
-        st = fault_set(f, ST_UNAVAILABLE, NULL, "too many predictions are waiting, try again");
-        if (f)
-            f->retry_after_s = 1;
-    } else {
-        s->waiting++;
-        while (s->running >= s->slots)
-            pthread_cond_wait(&s->slot_free, &s->lock);
-        s->waiting--;
-        s->running++;
-    }
-    pthread_mutex_unlock(&s->lock);
-    return st;
-}
-
-static void slot_give(struct serving *s)
-{
-    pthread_mutex_lock(&s->lock);
-    s->running--;
-    pthread_cond_signal(&s->slot_free);
-    pthread_mutex_unlock(&s->lock);
-}
-
-enum status serving_run(struct serving *s, struct served_model *m, const uint8_t *rgb, int width,
-                        int height, const struct predict_options *o, struct prediction *ret,
-                        struct fault *f)
-{
-    enum status st = slot_take(s, f);
+    struct served_model *m = NULL;
+    enum status st = serving_get(s, weights, &m, f);
 
     if (st != ST_OK)
         return st;
-    st = predictor_run(m->predictor, rgb, width, height, o, ret, f);
-    slot_give(s);
+    pthread_mutex_lock(&s->lock);
+    m->pins++;
+    pthread_mutex_unlock(&s->lock);
+    serving_put(s, m);
+    return ST_OK;
+}
+
+void serving_unpin(struct serving *s, const struct digest *weights)
+{
+    struct served_model *m;
+
+    pthread_mutex_lock(&s->lock);
+    if ((m = find(s, weights)) && m->pins > 0)
+        m->pins--;
+    make_room(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
+struct serving_figures serving_figures(struct serving *s)
+{
+    struct serving_figures figures;
+
+    pthread_mutex_lock(&s->lock);
+    figures = (struct serving_figures){ s->nmodels, s->memory, s->loads };
+    pthread_mutex_unlock(&s->lock);
+    return figures;
+}
+
+/* ---- pictures and runs ---- */
+
+/* Half as large again as what the network sees, so that scaling down does not alias. */
+static int with_margin(int side)
+{
+    return side + (side + 1) / 2;
+}
+
+enum status serving_decode(struct serving *s, const struct served_model *m, const void *bytes, size_t n,
+                           const struct predict_options *o, bool whole, struct served_picture *ret,
+                           struct fault *f)
+{
+    struct served_picture p = { 0 };
+    struct image_info info;
+    int width = 0, height = 0;
+    enum status st = image_probe(bytes, n, &info, f);
+
+    if (st != ST_OK)
+        return st;
+    if (!whole && !o->exact) {
+        predictor_scaled_size(m->predictor, o, info.width, info.height, &width, &height);
+        width = with_margin(width);
+        height = with_margin(height);
+    }
+    p.width = info.width;
+    p.height = info.height;
+    p.taken = image_decode_bytes(&info, width, height);
+    if ((st = gate_take(s->pictures, p.taken, s->deadline_ms, "memory for the picture", NULL, f)) !=
+        ST_OK)
+        return st;
+    if ((st = image_decode_at_least(bytes, n, width, height, &p.im, f)) == ST_OK)
+        *ret = p;
+    else
+        gate_give(s->pictures, p.taken);
     return st;
+}
+
+void served_picture_free(struct serving *s, struct served_picture *p)
+{
+    if (p->taken)
+        gate_give(s->pictures, p->taken);
+    image_free(&p->im);
+    *p = (struct served_picture){ 0 };
+}
+
+enum status serving_run(struct serving *s, struct served_model *m, const struct served_picture *p,
+                        const struct predict_options *o, struct prediction *ret, struct fault *f)
+{
+    struct predict_options mine = *o;
+    int64_t left = 0;
+    int note;
+    enum status st = gate_take(s->places, 1, s->deadline_ms, "a free thread", &left, f);
+
+    if (st != ST_OK)
+        return st;
+    mine.single = left < s->slots - 1;
+    mine.width = p->width;
+    mine.height = p->height;
+    note = blackbox_begin(s->box, &m->weights, BLACKBOX_RUNNING, RUN_DEADLINES * s->deadline_ms);
+    if (failpoint("predict_run"))
+        st = fault_set(f, ST_UNAVAILABLE, NULL, "the model could not be run");
+    else
+        st = predictor_run(m->predictor, p->im.rgb, p->im.width, p->im.height, &mine, ret, f);
+    blackbox_end(s->box, note);
+    gate_give(s->places, 1);
+    return st;
+}
+
+/* ---- start and end ---- */
+
+/* What the process before this one had loaded, as far as the budget goes. */
+static void *warm_up(void *arg)
+{
+    struct serving *s = arg;
+    struct digest recent[BLACKBOX_RECENT];
+    const size_t n = blackbox_recent(s->box, recent, BLACKBOX_RECENT);
+
+    for (size_t i = n; i-- > 0 && !atomic_load(&s->stopping);) { /* the last used is the last dropped */
+        struct served_model *m = NULL;
+        struct fault f = FAULT_INIT;
+
+        if (serving_get(s, &recent[i], &m, &f) == ST_OK)
+            serving_put(s, m);
+        else
+            log_event(LOG_LEVEL_WARNING, "model_not_warmed_up", "detail", f.detail, NULL);
+    }
+    return NULL;
+}
+
+enum status serving_create(struct store *store, const char *box, const char *dsn, struct serving **ret,
+                           struct fault *f)
+{
+    struct serving *s = calloc(1, sizeof *s);
+    enum status st = ST_OK;
+
+    if (!s)
+        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    pthread_mutex_init(&s->lock, NULL);
+    deadline_cond_init(&s->loaded);
+    s->store = store;
+    s->slots = (int)config_i64("predict.threads");
+    if (s->slots == 0)
+        s->slots = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    s->deadline_ms = config_i64("predict.deadline_s") * 1000;
+    s->budget = (size_t)config_i64("predict.memory");
+    s->places = gate_create(s->slots, (int)config_i64("predict.queue"));
+    s->pictures = gate_create(config_i64("predict.picture_memory"), (int)config_i64("predict.queue"));
+    if (!s->places || !s->pictures)
+        st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    if (st == ST_OK && box && (st = blackbox_open(box, &s->box, f)) == ST_OK) {
+        s->watchdog = watchdog_start(s->box, s->places, dsn);
+        s->warming = s->watchdog && pthread_create(&s->warmer, NULL, warm_up, s) == 0;
+        if (!s->warming)
+            st = fault_set(f, ST_UNAVAILABLE, NULL, "no thread could be made");
+    }
+    if (st == ST_OK)
+        *ret = s;
+    else
+        serving_free(s);
+    return st;
+}
+
+void serving_free(struct serving *s)
+{
+    if (!s)
+        return;
+    atomic_store(&s->stopping, true);
+    if (s->warming)
+        pthread_join(s->warmer, NULL);
+    watchdog_stop(s->watchdog);
+    for (size_t i = 0; i < s->nmodels; i++)
+        model_free(s->models[i]);
+    blackbox_close(s->box);
+    gate_free(s->places);
+    gate_free(s->pictures);
+    pthread_cond_destroy(&s->loaded);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
 }

@@ -131,7 +131,7 @@ static enum status context_open(struct context *ctx, struct fault *f)
     if (ctx->pool != POOL_API && !(ctx->dbpool = dbpool_create(ctx->dsn, DBPOOL_CONNECTIONS)))
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     if (ctx->pool == POOL_PREDICT)
-        return serving_create(ctx->store, &ctx->serving, f);
+        return serving_create(ctx->store, shared_file("predict.shm"), ctx->dsn, &ctx->serving, f);
     return ST_OK;
 }
 
@@ -196,6 +196,7 @@ static int run_child(enum pool pool)
     alarm(DRAIN_S); /* SIGALRM is not blocked: what hangs longer is ended */
     server_stop(server);
     listener_stop(listener);
+    serving_free(ctx.serving); /* no thread may compile while the libraries are taken down */
     return 0;
 }
 

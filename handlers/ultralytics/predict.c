@@ -43,56 +43,82 @@ static enum status find_weights(struct request *rq, struct digest *ret, struct f
 /* What the run was about, for the answer. */
 struct run {
     struct request *rq;
-    const struct predict_request *asked;
-    struct image *im;
+    struct predict_request asked;
+    struct served_model *model;
+    struct predict_options options;
+    struct served_picture picture;
     double decode_ms;
     int64_t begun_us;
 };
 
-static enum status answer(const struct run *r, const struct prediction *p, const struct model_card *card,
-                          struct response *rs, struct fault *f)
+static const struct model_card *card_of(const struct run *r)
 {
-    const struct predict_input *in = &r->asked->in;
-    const bool picture = in->output && strcmp(in->output, "json") != 0;
-    const enum image_format format = picture && strcmp(in->output, "png") == 0 ? IMAGE_PNG : IMAGE_JPEG;
+    return predictor_card(served_predictor(r->model));
+}
+
+static bool is_drawn(const struct run *r)
+{
+    return r->asked.in.output && strcmp(r->asked.in.output, "json") != 0;
+}
+
+static enum status answer(struct run *r, const struct prediction *p, struct response *rs,
+                          struct fault *f)
+{
+    const struct predict_input *in = &r->asked.in;
+    const enum image_format format =
+        is_drawn(r) && strcmp(in->output, "png") == 0 ? IMAGE_PNG : IMAGE_JPEG;
     const struct predict_answer a = {
         .p = p,
-        .card = card,
+        .card = card_of(r),
         .model = r->rq->segments[2],
-        .width = r->im->width,
-        .height = r->im->height,
+        .width = r->picture.width,
+        .height = r->picture.height,
         .decimals = field_given(in, FIELD(predict_input, decimals)) ? (int)in->decimals : 5,
         .normalize = in->normalize,
         .decode_ms = r->decode_ms,
         .total_ms = (double)(clock_wall_us() - r->begun_us) / 1e3,
     };
 
-    if (!picture) {
+    if (!is_drawn(r)) {
         predict_write(&a, &rs->body);
         return ST_OK;
     }
-    prediction_draw(p, card, r->im);
+    prediction_draw(p, card_of(r), &r->picture.im);
     rs->content_type = image_media_type(format);
-    return image_encode(r->im, format, &rs->body, f);
+    return image_encode(&r->picture.im, format, &rs->body, f);
+}
+
+/* What is drawn on is decoded whole. */
+static enum status decode(struct run *r, struct fault *f)
+{
+    const struct buffer *file = &r->asked.up.bytes;
+    const int64_t begun_us = clock_wall_us();
+    enum status st = serving_decode(r->rq->ctx->serving, r->model, file->p, file->n, &r->options,
+                                    is_drawn(r), &r->picture, f);
+
+    r->decode_ms = (double)(clock_wall_us() - begun_us) / 1e3;
+    if (st != ST_OK && st != ST_UNAVAILABLE)
+        f->field = r->asked.up.has_file ? "file" : "source";
+    return st == ST_UNSUPPORTED ? ST_INVALID : st; /* an unreadable picture is a 400 here */
 }
 
 /* A precision that this machine lacks is the client's choice, not a missing media type. */
-static enum status predict(const struct run *r, struct served_model *model, struct response *rs,
-                           struct fault *f)
+static enum status predict(struct run *r, struct response *rs, struct fault *f)
 {
     struct context *ctx = r->rq->ctx;
-    const struct model_card *card = predictor_card(served_predictor(model));
-    struct predict_options options;
+    const struct model_card *card = card_of(r);
     struct prediction p = { 0 };
-    enum status st = predict_options_of(r->rq, r->asked, card, &options, f);
+    enum status st;
 
-    if (st == ST_OK && !card->runnable)
-        st = fault_set(f, ST_INVALID, NULL, "the model cannot be run here: %s", card->why_not);
-    if (st == ST_OK)
-        st = serving_run(ctx->serving, model, r->im->rgb, r->im->width, r->im->height, &options, &p, f);
+    if (!card->runnable)
+        return fault_set(f, ST_INVALID, NULL, "the model cannot be run here: %s", card->why_not);
+    if ((st = predict_options_of(r->rq, &r->asked, card, &r->options, f)) != ST_OK ||
+        (st = decode(r, f)) != ST_OK)
+        return st;
+    st = serving_run(ctx->serving, r->model, &r->picture, &r->options, &p, f);
     if (st == ST_UNSUPPORTED)
         st = ST_INVALID;
-    if (st == ST_OK && (st = answer(r, &p, card, rs, f)) == ST_OK) {
+    if (st == ST_OK && (st = answer(r, &p, rs, f)) == ST_OK) {
         metrics_add(ctx->metrics, METRIC_PREDICTIONS, 1);
         metrics_add(ctx->metrics, METRIC_PREDICT_US, (int64_t)(p.inference_ms * 1e3));
     }
@@ -102,34 +128,21 @@ static enum status predict(const struct run *r, struct served_model *model, stru
 
 enum status ultralytics_predict(struct request *rq, struct response *rs, struct fault *f)
 {
-    struct predict_request asked = { 0 };
-    struct served_model *model = NULL;
-    struct image im = { 0 };
-    struct run r = { rq, &asked, &im, 0, clock_wall_us() };
+    struct serving *serving = rq->ctx->serving;
+    struct run r = { .rq = rq, .begun_us = clock_wall_us() };
     struct digest weights;
-    int64_t decode_us;
     enum status st;
 
-    if (!rq->ctx->serving)
+    if (!serving)
         return fault_set(f, ST_UNAVAILABLE, NULL, "predictions are served by another pool");
     if ((st = find_weights(rq, &weights, f)) != ST_OK)
         return st;
     request_db_release(rq);
-    if ((st = predict_receive(rq, &asked, f)) != ST_OK)
-        goto out;
-    decode_us = clock_wall_us();
-    if ((st = image_decode(asked.up.bytes.p, asked.up.bytes.n, &im, f)) != ST_OK) {
-        f->field = asked.up.has_file ? "file" : "source";
-        if (st == ST_UNSUPPORTED)
-            st = ST_INVALID; /* an unreadable picture is a 400 here */
-        goto out;
-    }
-    r.decode_ms = (double)(clock_wall_us() - decode_us) / 1e3;
-    if ((st = serving_get(rq->ctx->serving, &weights, &model, f)) == ST_OK)
-        st = predict(&r, model, rs, f);
-out:
-    serving_put(rq->ctx->serving, model);
-    image_free(&im);
-    upload_free(&asked.up);
+    if ((st = predict_receive(rq, &r.asked, f)) == ST_OK &&
+        (st = serving_get(serving, &weights, &r.model, f)) == ST_OK)
+        st = predict(&r, rs, f);
+    served_picture_free(serving, &r.picture);
+    serving_put(serving, r.model);
+    upload_free(&r.asked.up);
     return st;
 }
