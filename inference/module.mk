@@ -14,3 +14,6 @@ $(B)/inference/model/onnx.o $(B)/inference/model/tensor.o: $(B)/inference/model/
 
 # Loops over pixels and over anchors: worth vectors.
 $(B)/inference/letterbox.o $(B)/inference/preprocess.o $(B)/inference/post/table.o $(B)/inference/post/mask.o: CFLAGS += -O3
+
+# Without optimisation gcc's intrinsics are macros, and warn of the conversions in their own constants.
+$(if $(filter debug,$(MODE)),$(B)/inference/kernels/%.o: CFLAGS += -Wno-sign-conversion)
