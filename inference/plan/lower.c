@@ -4,6 +4,7 @@
  */
 #include <string.h>
 #include "inference/kernels/half.h"
+#include "inference/kernels/team.h"
 #include "inference/plan/lower.h"
 
 static int fail(struct lowering *l)
@@ -220,14 +221,35 @@ static void reorder_native(const struct call *c)
             }
 }
 
+/* Whole pixels of 16 channels, some to each thread. */
+static void narrow_part(const void *context, int part, int parts)
+{
+    const struct call *c = context;
+    const size_t pixels = value_elements(c->in[0]) / 16;
+    const size_t first = pixels * (size_t)part / (size_t)parts * 16,
+                 last = pixels * ((size_t)part + 1) / (size_t)parts * 16;
+
+    half_narrow(value_f32(c->in[0]) + first, (uint16_t *)c->out[0]->data + first, last - first);
+}
+
 static void narrow(const struct call *c)
 {
-    half_narrow(value_f32(c->in[0]), c->out[0]->data, value_elements(c->in[0]));
+    team_run(team_size(), narrow_part, c);
+}
+
+static void widen_part(const void *context, int part, int parts)
+{
+    const struct call *c = context;
+    const size_t pixels = value_elements(c->in[0]) / 16;
+    const size_t first = pixels * (size_t)part / (size_t)parts * 16,
+                 last = pixels * ((size_t)part + 1) / (size_t)parts * 16;
+
+    half_widen((const uint16_t *)c->in[0]->data + first, value_f32(c->out[0]) + first, last - first);
 }
 
 static void widen(const struct call *c)
 {
-    half_widen(c->in[0]->data, value_f32(c->out[0]), value_elements(c->in[0]));
+    team_run(team_size(), widen_part, c);
 }
 
 static void reorder(struct lowering *l, int tensor, int from, int to, bool to_blocks)

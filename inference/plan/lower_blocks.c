@@ -4,6 +4,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include "inference/kernels/team.h"
 #include "inference/ops/resize.h"
 #include "inference/plan/lower.h"
 
@@ -182,15 +183,28 @@ void lower_split(struct lowering *l, const struct node *n)
     }
 }
 
-/* [N, C/B, H, W, B] to larger H and W; the factors are those of the shapes. */
-static void repeat_blocks(const struct call *c)
+/* One pixel of one block. Known sizes become moves of vectors. */
+static void copy_pixel(char *to, const char *from, size_t size)
 {
+    if (size == 64)
+        memcpy(to, from, 64);
+    else if (size == 32)
+        memcpy(to, from, 32);
+    else
+        memcpy(to, from, size);
+}
+
+/* [N, C/B, H, W, B] to larger H and W; the factors are those of the shapes. */
+static void repeat_part(const void *context, int part, int parts)
+{
+    const struct call *c = context;
     const struct value *x = c->in[0], *y = c->out[0];
     const size_t planes = value_span(x, 0, 2), size = (size_t)x->dims[4] * dtype_size(x->type);
     const size_t h = (size_t)y->dims[2], w = (size_t)y->dims[3], in_w = (size_t)x->dims[3];
     const size_t down = h / (size_t)x->dims[2], across = w / in_w;
+    const size_t last = planes * ((size_t)part + 1) / (size_t)parts;
 
-    for (size_t p = 0; p < planes; p++)
+    for (size_t p = planes * (size_t)part / (size_t)parts; p < last; p++)
         for (size_t i = 0; i < h; i++) {
             const char *from = (char *)x->data + (p * (size_t)x->dims[2] + i / down) * in_w * size;
             char *to = (char *)y->data + (p * h + i) * w * size;
@@ -198,10 +212,14 @@ static void repeat_blocks(const struct call *c)
                 memcpy(to, to - w * size, w * size);
                 continue;
             }
-            for (size_t k = 0; k < in_w; k++)
-                for (size_t r = 0; r < across; r++)
-                    memcpy(to + (k * across + r) * size, from + k * size, size);
+            for (size_t k = 0; k < w; k++)
+                copy_pixel(to + k * size, from + k / across * size, size);
         }
+}
+
+static void repeat_blocks(const struct call *c)
+{
+    team_run(team_size(), repeat_part, c);
 }
 
 void lower_resize(struct lowering *l, const struct node *n)

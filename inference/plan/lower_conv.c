@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "inference/kernels/half.h"
+#include "inference/kernels/team.h"
 #include "inference/ops/conv.h"
 #include "inference/plan/lower.h"
 
@@ -201,14 +202,16 @@ static bool pool_kind_of(const struct node *n, const struct window *w, enum pool
     return true;
 }
 
-static void run_half_pool(const struct call *c)
+static void run_half_pool_part(const void *context, int part, int parts)
 {
+    const struct call *c = context;
     const struct value *x = c->in[0], *y = c->out[0];
     struct window w = { .in = { x->dims[2], x->dims[3] }, .out = { y->dims[2], y->dims[3] } };
     const int64_t *const kernel = node_attribute(c->node, "kernel_shape")->ints;
     const struct attribute *strides = node_attribute(c->node, "strides"),
                            *pads = node_attribute(c->node, "pads"),
                            *dilations = node_attribute(c->node, "dilations");
+    size_t first, last;
 
     for (int i = 0; i < 2; i++) {
         w.kernel[i] = kernel[i];
@@ -216,7 +219,15 @@ static void run_half_pool(const struct call *c)
         w.dilation[i] = dilations ? dilations->ints[i] : 1;
         w.before[i] = pads ? pads->ints[i] : 0;
     }
-    half_max_pool(&w, x->data, y->data, value_span(x, 0, 2));
+    first = value_span(x, 0, 2) * (size_t)part / (size_t)parts;
+    last = value_span(x, 0, 2) * ((size_t)part + 1) / (size_t)parts;
+    half_max_pool(&w, (const uint16_t *)x->data + first * value_span(x, 2, 5),
+                  (uint16_t *)y->data + first * value_span(y, 2, 5), last - first);
+}
+
+static void run_half_pool(const struct call *c)
+{
+    team_run(team_size(), run_half_pool_part, c);
 }
 
 /* MaxPool of 16-bit floats; automatic padding goes the other way. */
