@@ -19,7 +19,7 @@
 #include <webp/encode.h>
 #include "base/text.h"
 
-enum { PATTERN_BLUE = 64, PATTERN_MAX = 64 };
+enum { PATTERN_BLUE = 64, PATTERN_MAX = 400 };
 
 /* The pattern at (x, y) of a w x h picture. */
 static inline void pattern_at(int x, int y, int w, int h, uint8_t rgb[3])
