@@ -10,6 +10,7 @@
 #include "cli/network.h"
 #include "inference/graph/passes.h"
 #include "inference/plan/context.h"
+#include "inference/precision.h"
 
 enum { RUNS_MAX = 100000 };
 

@@ -6,6 +6,7 @@
 #include "cli/network.h"
 #include "inference/compare.h"
 #include "inference/npy.h"
+#include "inference/precision.h"
 #include "media/image.h"
 
 enum status network_open(const struct cli *c, struct network *n, struct fault *f)
@@ -219,33 +220,20 @@ enum status network_read_picture(struct network *n, const char *name, struct fau
     return st;
 }
 
-static const char *const precisions[] = { [PRECISION_AUTO] = "auto",
-                                          [PRECISION_F32] = "f32",
-                                          [PRECISION_BF16] = "bf16",
-                                          [PRECISION_INT8] = "int8" };
-enum { NPRECISIONS = sizeof precisions / sizeof *precisions };
-
-const char *precision_name(enum precision p)
-{
-    return precisions[p];
-}
-
 enum status network_options(const struct cli *c, struct compile_options *ret, struct fault *f)
 {
     enum { THREADS_MAX = 256 };
     const char *const named = cli_option(c, "precision");
+    enum precision precision = PRECISION_AUTO;
     int64_t threads;
     enum status st = cli_integer(c, "threads", 1, THREADS_MAX, 1, &threads, f);
-    int p = 0;
 
     if (st != ST_OK)
         return st;
-    while (named && p < NPRECISIONS && strcmp(named, precisions[p]) != 0)
-        p++;
-    if (p == NPRECISIONS)
-        return fault_set(f, ST_INVALID, "precision", "must be auto, f32, bf16 or int8");
+    if (named && !precision_find(named, &precision))
+        return fault_set(f, ST_INVALID, "precision", "must be auto, f32, f16, bf16 or int8");
     *ret = (struct compile_options){ .threads = (int)threads,
-                                     .precision = (enum precision)p,
+                                     .precision = precision,
                                      .exact = cli_option(c, "exact") != NULL };
     return ST_OK;
 }

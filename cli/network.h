@@ -46,7 +46,6 @@ enum status file_write(const char *path, const void *bytes, size_t n, struct fau
 
 /* --threads, --precision and --exact of the command. */
 enum status network_options(const struct cli *c, struct compile_options *ret, struct fault *f) MUST_USE;
-const char *precision_name(enum precision p);
 
 /* fovea model inspect, run, verify, bench: rows in network_commands.c. */
 enum status run_inspect(struct cli *c, struct fault *f) MUST_USE;
@@ -61,7 +60,7 @@ enum status run_bench(struct cli *c, struct fault *f) MUST_USE;
     }
 #define OPTION_PRECISION                                                                                \
     {                                                                                                   \
-        "precision", "P", "auto, f32, bf16 or int8 (default auto)", false                               \
+        "precision", "P", "auto, f32, f16, bf16 or int8 (default auto)", false                          \
     }
 #define OPTION_EXACT                                                                                    \
     {                                                                                                   \

@@ -7,7 +7,7 @@ const char *const model_statuses[] = {
     "pending", "untrained", "starting", "running", "completed", "failed", "cancelled", NULL,
 };
 
-const char *const precisions[] = { "auto", "f32", "bf16", "int8", NULL };
+const char *const precisions[] = { "auto", "f32", "f16", "bf16", "int8", NULL };
 const char *const predict_outputs[] = { "json", "jpeg", "png", NULL };
 
 const char *const asset_types[] = { "models", NULL };

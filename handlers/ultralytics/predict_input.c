@@ -9,6 +9,7 @@
 #include "base/outbound.h"
 #include "fcgi/decode.h"
 #include "handlers/ultralytics/predict.h"
+#include "inference/precision.h"
 
 enum { CLASSES_MAX = 1000 };
 
@@ -174,16 +175,12 @@ enum status predict_receive(struct request *rq, struct predict_request *ret, str
 
 /* ---- options ---- */
 
+/* One of the names that the command allows. */
 static enum precision precision_of(const char *name)
 {
-    static const char *const names[] = { "auto", "f32", "bf16", "int8" };
-    static const enum precision values[] = { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16,
-                                             PRECISION_INT8 };
+    enum precision p = PRECISION_AUTO;
 
-    for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
-        if (strcmp(name, names[i]) == 0)
-            return values[i];
-    return PRECISION_AUTO;
+    return name && precision_find(name, &p) ? p : PRECISION_AUTO;
 }
 
 /* A name first: classes may be called "3". */

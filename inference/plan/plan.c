@@ -3,8 +3,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "inference/kernels/cpu.h"
 #include "inference/plan/lower.h"
+#include "inference/precision.h"
 
 void plan_free(struct plan *p)
 {
@@ -93,8 +93,7 @@ static enum status sum_kernels(struct plan *p, struct fault *f)
 
 static enum status check_precision(enum precision p, struct fault *f)
 {
-    if (p == PRECISION_AUTO || p == PRECISION_F32 ||
-        (p == PRECISION_F16 && cpu_isa() >= CPU_AVX512_FP16))
+    if (precision_available(p))
         return ST_OK;
     return fault_set(f, ST_UNSUPPORTED, "precision", "this CPU or this release does not compute in it");
 }
