@@ -28,7 +28,8 @@ static const struct method {
 bool conv_kernel_suits(const struct conv_shape *s, enum conv_method m)
 {
     return cpu_isa() >= (s->half || s->half_out ? CPU_AVX512_FP16 : CPU_AVX512) &&
-           s->w.kernel[0] * s->w.kernel[1] <= CONV_TAPS && methods[m].suits(s);
+           s->w.kernel[0] * s->w.kernel[1] <= CONV_TAPS && methods[m].suits(s) &&
+           conv_method_works(m, s->half);
 }
 
 void *conv_zeros(size_t bytes)

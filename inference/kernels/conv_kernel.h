@@ -50,6 +50,9 @@ bool first_pack(struct conv_kernel *k, const float *weights);
 size_t first_scratch_bytes(const struct conv_kernel *k);
 void first_work(const void *job, int i, int n);
 
+/* The method gave what plain loops give, when it was tried in this process. Thread-safe. */
+bool conv_method_works(enum conv_method m, bool half);
+
 /* y = act(x) + residual over n pixels of 16 channels; y may be x or the residual, which may be NULL. */
 void conv_finish(const struct conv_shape *s, const float *x, const void *residual, void *y, size_t n);
 

@@ -121,6 +121,21 @@ static struct kernel *best_conv(struct lowering *l, const struct node *n, const 
     return slow;
 }
 
+/*
+ * Winograd's method computes whole tiles of 4x4, which should not be mostly beyond the edge, and its
+ * transforms want channels to be worth their while: in 16 bits more than two blocks of 16 together. Then
+ * it is 1.2 to 2.2 times as fast as direct convolution, on all layers of the YOLO family
+ * (docs/decisions). A rule and not a measurement at load, so that a model gives the same numbers each
+ * time.
+ */
+static bool winograd_pays(const struct conv_shape *s)
+{
+    const struct window *w = &s->w;
+    const int64_t computed = (w->out[0] + 3) / 4 * 4 * ((w->out[1] + 3) / 4 * 4);
+
+    return computed <= 2 * w->out[0] * w->out[1] && (!s->half || s->ci + s->co >= 64);
+}
+
 /* Our own kernels, for one group of channels or as many as channels; few that lie row-major are read so.
  */
 static struct conv_kernel *own_conv(const struct lowering *l, const struct node *n, const struct conv *c)
@@ -133,10 +148,11 @@ static struct conv_kernel *own_conv(const struct lowering *l, const struct node 
                                   .half = l->use_half && !first,
                                   .half_out = l->use_half && l->wants_half[n->outputs[0]] };
     const bool depthwise = c->groups > 1 && c->groups == c->ci && c->groups == c->co;
-    const enum conv_method m = depthwise                                           ? CONV_DEPTHWISE
-                               : first                                             ? CONV_FIRST
-                               : !l->exact && conv_kernel_suits(&s, CONV_WINOGRAD) ? CONV_WINOGRAD
-                                                                                   : CONV_DIRECT;
+    const enum conv_method m = depthwise ? CONV_DEPTHWISE
+                               : first   ? CONV_FIRST
+                               : !l->exact && winograd_pays(&s) && conv_kernel_suits(&s, CONV_WINOGRAD)
+                                   ? CONV_WINOGRAD
+                                   : CONV_DIRECT;
 
     if ((c->groups != 1 && !depthwise) || l->block != 16 || !lower_can_block(l, n->inputs[0]) ||
         !lower_can_block(l, n->outputs[0]) || !conv_kernel_suits(&s, m))

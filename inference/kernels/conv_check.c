@@ -1,0 +1,129 @@
+/*
+ * Trust, but once: before a method of convolution is used in this process, two small layers are computed
+ * by it and by plain loops. Should a compiler or a CPU betray us, the planner takes oneDNN's kernels.
+ */
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include "inference/kernels/conv_kernel.h"
+#include "inference/kernels/cpu.h"
+#include "inference/kernels/half.h"
+
+enum { METHODS = CONV_FIRST + 1, PLANE_MAX = 13 * 11, CHANNELS = 32 };
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool works[METHODS][2]; /* and in 16 bits */
+
+/* Room for the largest layer below, aligned for vectors. */
+struct layer {
+    _Alignas(64) float x[CHANNELS * PLANE_MAX], blocks[CHANNELS * PLANE_MAX], y[CHANNELS * PLANE_MAX];
+    _Alignas(64) uint16_t half_blocks[CHANNELS * PLANE_MAX], half_y[CHANNELS * PLANE_MAX];
+    float weights[CHANNELS * CHANNELS * 9], bias[CHANNELS];
+};
+
+static struct conv_shape shape_for(enum conv_method m, bool half)
+{
+    const int64_t stride = m == CONV_WINOGRAD ? 1 : 2;
+    struct conv_shape s = { .ci = m == CONV_FIRST ? 3 : 19, .co = m == CONV_DEPTHWISE ? 19 : 24 };
+
+    for (int i = 0; i < 2; i++) {
+        s.w.in[i] = i ? 11 : 13;
+        s.w.kernel[i] = 3;
+        s.w.stride[i] = stride;
+        s.w.dilation[i] = s.w.before[i] = s.w.after[i] = 1;
+        s.w.out[i] = (s.w.in[i] - 1) / stride + 1;
+    }
+    s.fused = (struct fusion){ .act = ACT_RELU, .alpha = 0.5f };
+    s.half = s.half_out = half;
+    return s;
+}
+
+static void fill(struct layer *l, const struct conv_shape *s)
+{
+    const size_t plane = (size_t)(s->w.in[0] * s->w.in[1]);
+    uint32_t state = 7;
+
+    for (size_t i = 0; i < (size_t)s->ci * plane; i++) {
+        state = state * 1664525 + 1013904223;
+        l->x[i] = (float)(state >> 16) * (2.0f / 65536) - 1;
+        l->blocks[(i / plane / 16 * plane + i % plane) * 16 + i / plane % 16] = l->x[i];
+    }
+    for (size_t i = 0; i < CHANNELS * CHANNELS * 9; i++) {
+        state = state * 1664525 + 1013904223;
+        l->weights[i] = (float)(state >> 16) * (0.25f / 65536) - 0.125f;
+    }
+    for (size_t i = 0; i < CHANNELS; i++)
+        l->bias[i] = (float)i / CHANNELS;
+    half_narrow(l->blocks, l->half_blocks, CHANNELS * PLANE_MAX);
+}
+
+/* One output by the definition; depthwise: of channel o alone. */
+static float define(const struct layer *l, const struct conv_shape *s, bool depthwise, int64_t o,
+                    int64_t oy, int64_t ox)
+{
+    double sum = (double)l->bias[o];
+
+    for (int64_t c = depthwise ? o : 0; c < (depthwise ? o + 1 : s->ci); c++)
+        for (int64_t t = 0; t < 9; t++) {
+            const int64_t y = oy * s->w.stride[0] + t / 3 - 1, x = ox * s->w.stride[1] + t % 3 - 1;
+            if (y >= 0 && y < s->w.in[0] && x >= 0 && x < s->w.in[1])
+                sum += (double)l->x[(c * s->w.in[0] + y) * s->w.in[1] + x] *
+                       (double)l->weights[(depthwise ? o : o * s->ci + c) * 9 + t];
+        }
+    return (float)(sum < 0 ? sum / 2 : sum);
+}
+
+static bool agrees(const struct layer *l, const struct conv_shape *s, enum conv_method m)
+{
+    const int64_t plane = s->w.out[0] * s->w.out[1];
+
+    for (int64_t o = 0; o < s->co; o++)
+        for (int64_t i = 0; i < plane; i++) {
+            const float want = define(l, s, m == CONV_DEPTHWISE, o, i / s->w.out[1], i % s->w.out[1]);
+            const float got = l->y[(o / 16 * plane + i) * 16 + o % 16];
+            if (!(fabsf(want - got) <= (s->half ? 2e-2f : 1e-4f)))
+                return false;
+        }
+    return true;
+}
+
+static bool try_method(struct layer *l, enum conv_method m, bool half)
+{
+    const struct conv_shape s = shape_for(m, half);
+    const void *x = m == CONV_FIRST ? (const void *)l->x
+                    : half          ? (const void *)l->half_blocks
+                                    : l->blocks;
+    struct conv_kernel *k;
+    void *scratch;
+    bool ok;
+
+    fill(l, &s);
+    k = conv_kernel_create(&s, m, l->weights, l->bias);
+    scratch = k ? conv_zeros(conv_kernel_scratch_bytes(k, 1)) : NULL;
+    if ((ok = scratch != NULL)) {
+        conv_kernel_run(k, x, NULL, half ? (void *)l->half_y : l->y, scratch, 1);
+        if (half)
+            half_widen(l->half_y, l->y, CHANNELS * PLANE_MAX);
+        ok = agrees(l, &s, m);
+    }
+    free(scratch);
+    conv_kernel_free(k);
+    return ok;
+}
+
+static void try_all(void)
+{
+    struct layer *l = conv_zeros(sizeof *l);
+
+    for (int m = 0; l && m < METHODS; m++)
+        for (int half = 0; half < 2; half++)
+            works[m][half] = cpu_isa() >= (half ? CPU_AVX512_FP16 : CPU_AVX512) &&
+                             (m != CONV_FIRST || !half) && try_method(l, (enum conv_method)m, half);
+    free(l);
+}
+
+bool conv_method_works(enum conv_method m, bool half)
+{
+    pthread_once(&once, try_all);
+    return works[m][half];
+}
