@@ -168,6 +168,7 @@ const struct op ops_gemm[] = {
       .attributes = "f:alpha f:beta i:transA i:transB",
       .infer = infer_gemm,
       .reference = run_gemm,
+      .lower = lower_gemm,
       .heavy = true },
     { 0 },
 };

@@ -152,6 +152,11 @@ int lower_part(struct lowering *l, int base, size_t offset, const struct value *
     return add_view(l, &v, base, offset);
 }
 
+int lower_constant(struct lowering *l, const struct value *v)
+{
+    return add_slot(l, v);
+}
+
 static void add_step(struct lowering *l, struct step s, const int slots[])
 {
     struct plan *p = l->plan;

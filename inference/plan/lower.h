@@ -47,6 +47,9 @@ void lower_blocked_view(struct lowering *l, int tensor, int base, size_t offset)
 /* A slot for part of another one, shaped like `like`, that belongs to no tensor. */
 int lower_part(struct lowering *l, int base, size_t offset, const struct value *like);
 
+/* A slot for a constant made by the planner; its data must live as long as the graph. */
+int lower_constant(struct lowering *l, const struct value *v);
+
 /* Layouts of slots for oneDNN; of a tensor in either form. Blocked channels are rounded up to whole
  * blocks. */
 struct layout lower_layout(const struct lowering *l, int tensor, bool blocked);
@@ -75,6 +78,9 @@ void lower_split(struct lowering *l, const struct node *n);
 void lower_resize(struct lowering *l, const struct node *n);
 void lower_softmax(struct lowering *l, const struct node *n);
 void lower_matmul(struct lowering *l, const struct node *n);
+void lower_gemm(struct lowering *l, const struct node *n);
+/* MatMul by constant weights, where our own kernel is better; false: nothing was done. */
+bool lower_matmul_weights(struct lowering *l, const struct node *n);
 void lower_reduce_max(struct lowering *l, const struct node *n);
 void lower_view_of_input(struct lowering *l, const struct node *n);
 

@@ -107,6 +107,8 @@ void lower_matmul(struct lowering *l, const struct node *n)
     struct kernel *k = NULL;
     int slots[3];
 
+    if (lower_matmul_weights(l, n))
+        return;
     if (va->rank >= 2 && vb->rank >= 2 && vy->rank <= 5 && value_elements(va) && value_elements(vb)) {
         const struct layout a = aligned(va, vy->rank), b = aligned(vb, vy->rank),
                             y = aligned(vy, vy->rank);

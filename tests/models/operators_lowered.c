@@ -1,0 +1,74 @@
+/*
+ * What the planner makes of operators that are no convolutions, on seeded random shapes: products with
+ * constant weights, against the references.
+ */
+#include "tests/unit/inference_run.h"
+
+enum { ROUNDS = 24 };
+
+/* A constant of random numbers from -scale to scale. */
+static void constant(struct buffer *g, const char *name, int rank, const int64_t dims[], uint64_t *s,
+                     float scale)
+{
+    size_t n = 1;
+    float *x;
+
+    for (int i = 0; i < rank; i++)
+        n *= (size_t)dims[i];
+    x = malloc((n + 1) * sizeof *x);
+    for (size_t i = 0; i < n; i++)
+        x[i] = random_float(s) * scale;
+    onnx_floats(g, name, rank, dims, x);
+    free(x);
+}
+
+TEST(gemm_of_random_shapes_matches_the_reference)
+{
+    for (uint64_t seed = 1; seed <= ROUNDS * 2; seed++) {
+        uint64_t s = seed * 13;
+        const int64_t m = random_int(&s, 1, 9), n = random_int(&s, 1, 21), k = random_int(&s, 1, 70);
+        const int transposed = random_int(&s, 0, 1), way = random_int(&s, 0, 4);
+        const int64_t biases[][2] = { { 1, n }, { m, 1 }, { m, n }, { 1, 1 } };
+        struct buffer g = { 0 }, a = { 0 };
+        onnx_input(&g, "x", 2, (const int64_t[]){ m, k });
+        onnx_output(&g, "y");
+        constant(&g, "w", 2, transposed ? (const int64_t[]){ n, k } : (const int64_t[]){ k, n }, &s, 1);
+        if (way < 4)
+            constant(&g, "b", 2, biases[way], &s, 1);
+        onnx_int_attribute(&a, "transB", transposed);
+        onnx_float_attribute(&a, "alpha", random_int(&s, 0, 1) ? 1 : 0.5f);
+        onnx_float_attribute(&a, "beta", random_int(&s, 0, 1) ? 1 : -2);
+        onnx_node(&g, "Gemm", way < 4 ? "x w b" : "x w", "y", &a);
+        run_compare(run_load(&g, 13), seed, 1e-4);
+    }
+}
+
+TEST(gemm_turned_around_or_of_two_inputs_matches_the_reference)
+{
+    for (int way = 0; way < 4; way++) {
+        struct buffer g = { 0 }, a = { 0 };
+        onnx_input(&g, "x", 2, (const int64_t[]){ 7, 7 });
+        onnx_input(&g, "w", 2, (const int64_t[]){ 7, 7 });
+        onnx_output(&g, "y");
+        onnx_int_attribute(&a, "transA", way & 1);
+        onnx_int_attribute(&a, "transB", way >> 1);
+        onnx_node(&g, "Gemm", "x w", "y", &a);
+        run_compare(run_load(&g, 13), 9, 1e-4);
+    }
+}
+
+TEST(products_with_constant_weights_match_the_reference)
+{
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        uint64_t s = seed * 17;
+        const int64_t n = random_int(&s, 1, 40), k = random_int(&s, 1, 70);
+        const int64_t x[] = { random_int(&s, 1, 4), random_int(&s, 1, 16), k };
+        const int rank = random_int(&s, 1, 3);
+        struct buffer g = { 0 };
+        onnx_input(&g, "x", rank, x + 3 - rank);
+        onnx_output(&g, "y");
+        constant(&g, "w", 2, (const int64_t[]){ k, n }, &s, 1);
+        onnx_node(&g, "MatMul", "x w", "y", NULL);
+        run_compare(run_load(&g, 13), seed, 1e-4);
+    }
+}
