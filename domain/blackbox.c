@@ -1,6 +1,6 @@
-/* See blackbox.h. Notes are written without a lock: a state word is the last thing set and the first
- * taken back. Strikes are written when a box is opened and when a verdict is settled, under a lock of
- * the file. */
+/* See blackbox.h. The state of a note is the last thing set and the first taken back, for whoever reads
+ * it after a death. Strikes are written when a box is opened and when a verdict is settled, under a lock
+ * of the file. */
 #include "domain/blackbox.h"
 
 #include <errno.h>
@@ -21,8 +21,7 @@ enum {
     STRIKES = 64,
     FORGIVEN_S = 86400,
     FREE = 0, /* states of a note */
-    TAKEN = 1,
-    VALID = 2,
+    VALID = 1,
     HUNG = -1,                   /* causes; else a signal's number */
     WRITER = BLACKBOX_PROCESSES, /* byte of the file that a writer of strikes locks */
     CRASH_STACK_BYTES = 32 << 10,
@@ -32,8 +31,7 @@ struct note {
     _Atomic int state, cause;
     struct digest weights;
     int work;
-    _Atomic int64_t age_ms;
-    int64_t allowed_ms;
+    int64_t age_ms, allowed_ms;
 };
 
 struct part {
@@ -61,7 +59,7 @@ struct blackbox {
     int fd;
     struct file *file;
     struct part *mine;    /* NULL: all parts are taken */
-    pthread_mutex_t lock; /* of strikes and recent, among the threads of this process */
+    pthread_mutex_t lock; /* of all that follows `magic`, among the threads of this process */
     struct digest before[BLACKBOX_RECENT];
     size_t nbefore;
 };
@@ -317,48 +315,54 @@ void blackbox_close(struct blackbox *b)
 int blackbox_begin(struct blackbox *b, const struct digest *weights, enum blackbox_work work,
                    int64_t allowed_ms)
 {
+    int i = 0;
+
     if (!b || !b->mine)
         return BLACKBOX_NONE;
-    for (int i = 0; i < NOTES; i++) {
+    stand_by();
+    pthread_mutex_lock(&b->lock);
+    while (i < NOTES && atomic_load(&b->mine->notes[i].state) != FREE)
+        i++;
+    if (i < NOTES) {
         struct note *n = &b->mine->notes[i];
-        int was = FREE;
 
-        if (!atomic_compare_exchange_strong(&n->state, &was, TAKEN))
-            continue;
         n->weights = *weights;
         n->work = work;
         n->allowed_ms = allowed_ms;
-        atomic_store(&n->age_ms, 0);
+        n->age_ms = 0;
         atomic_store(&n->cause, 0);
-        stand_by();
         atomic_store(&n->state, VALID);
         current = n;
-        return i;
     }
-    return BLACKBOX_NONE;
+    pthread_mutex_unlock(&b->lock);
+    return i < NOTES ? i : BLACKBOX_NONE;
 }
 
 void blackbox_end(struct blackbox *b, int note)
 {
     if (note == BLACKBOX_NONE)
         return;
+    pthread_mutex_lock(&b->lock); /* so that no run is blamed for the one before it in its place */
     current = NULL;
     atomic_store(&b->mine->notes[note].state, FREE);
+    pthread_mutex_unlock(&b->lock);
 }
 
 size_t blackbox_overdue(struct blackbox *b, int64_t step_ms, struct digest *ret)
 {
     size_t guilty = 0;
 
+    pthread_mutex_lock(&b->lock);
     for (int i = 0; b->mine && i < NOTES; i++) {
         struct note *n = &b->mine->notes[i];
 
-        if (atomic_load(&n->state) != VALID || atomic_fetch_add(&n->age_ms, step_ms) <= n->allowed_ms)
+        if (atomic_load(&n->state) != VALID || (n->age_ms += step_ms) <= n->allowed_ms)
             continue;
         if (!guilty++)
             *ret = n->weights;
         atomic_store(&n->cause, HUNG);
     }
+    pthread_mutex_unlock(&b->lock);
     return guilty;
 }
 
