@@ -2,12 +2,14 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "inference/kernels/activate.h"
 #include "inference/kernels/conv_kernel.h"
 #include "inference/kernels/cpu.h"
 #include "inference/kernels/simd.h"
 #include "inference/kernels/team.h"
 #include "inference/kernels/tile.h"
 #include "inference/kernels/tile_half.h"
+#include "inference/kernels/tile_int8.h"
 
 static const struct method {
     const char *name, *half_name;
@@ -27,7 +29,8 @@ static const struct method {
 
 bool conv_kernel_suits(const struct conv_shape *s, enum conv_method m)
 {
-    return cpu_isa() >= (s->half || s->half_out ? CPU_AVX512_FP16 : CPU_AVX512) &&
+    return (!quantum_used(&s->x_bytes) || (m == CONV_DIRECT && bytes_suit(s))) &&
+           cpu_isa() >= (s->half || s->half_out ? CPU_AVX512_FP16 : CPU_AVX512) &&
            s->w.kernel[0] * s->w.kernel[1] <= CONV_TAPS && methods[m].suits(s) &&
            conv_method_works(m, s->half);
 }
@@ -68,6 +71,8 @@ void conv_kernel_free(struct conv_kernel *k)
         return;
     free(k->weights);
     free(k->bias);
+    free(k->scales);
+    free(k->starts);
     free(k);
 }
 
@@ -78,7 +83,11 @@ enum conv_method conv_kernel_method(const struct conv_kernel *k)
 
 const char *conv_kernel_name(const struct conv_kernel *k)
 {
-    return k->shape.half ? methods[k->method].half_name : methods[k->method].name;
+    const struct method *m = &methods[k->method];
+
+    return quantum_used(&k->shape.x_bytes) ? "direct:avx512_vnni"
+           : k->shape.half                 ? m->half_name
+                                           : m->name;
 }
 
 size_t conv_kernel_weight_bytes(const struct conv_kernel *k)
@@ -97,30 +106,6 @@ void conv_kernel_run(const struct conv_kernel *k, const void *x, const void *res
     const struct conv_job j = { k, x, residual, y, scratch, conv_kernel_scratch_bytes(k, 1) };
 
     team_run(threads, methods[k->method].work, &j);
-}
-
-INLINE_AVX512 __m512 activate(enum activation act, __m512 x, __m512 alpha, __m512 beta)
-{
-    const __m512 zero = _mm512_setzero_ps();
-
-    switch (act) {
-    case ACT_RELU:
-        return _mm512_mask_mul_ps(x, _mm512_cmp_ps_mask(x, zero, _CMP_LT_OQ), x, alpha);
-    case ACT_SILU:
-        return silu_512(x);
-    case ACT_CLIP:
-        return _mm512_min_ps(_mm512_max_ps(x, alpha), beta);
-    case ACT_HARDSWISH: /* x * clip(x / 6 + 1/2, 0, 1) */
-        return _mm512_mul_ps(x, _mm512_min_ps(_mm512_max_ps(_mm512_fmadd_ps(x, _mm512_set1_ps(1.0f / 6),
-                                                                            _mm512_set1_ps(0.5f)),
-                                                            zero),
-                                              _mm512_set1_ps(1)));
-    case ACT_SIGMOID:
-        return sigmoid_512(x);
-    case ACT_NONE:
-        break;
-    }
-    return x;
 }
 
 INLINE_AVX512 void finish(const struct fusion *f, const enum activation act, const float *x,
@@ -165,7 +150,9 @@ INLINE_AVX512 void finish_as(const struct fusion *f, const float *x, const void 
 TARGET_AVX512 void conv_finish(const struct conv_shape *s, const float *x, const void *residual, void *y,
                                size_t n)
 {
-    if (s->half_out)
+    if (quantum_used(&s->y_bytes))
+        conv_finish_bytes(s, x, residual, y, n);
+    else if (s->half_out)
         finish_as(&s->fused, x, residual, y, n, true);
     else if (s->fused.act != ACT_NONE || residual || x != y)
         finish_as(&s->fused, x, residual, y, n, false);
@@ -191,7 +178,20 @@ void conv_store_weight(struct conv_kernel *k, size_t at, float w)
 
 void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int groups)
 {
-    if (k->shape.half) {
+    if (quantum_used(&k->shape.x_bytes)) {
+        const struct tile_int8 b = { .x = (const uint8_t *)t->x,
+                                     .x_plane = t->x_plane * 16,
+                                     .blocks = k->in_blocks,
+                                     .taps = t->taps,
+                                     .ntaps = t->ntaps,
+                                     .w = (const int8_t *)k->weights + t->weight,
+                                     .start = k->starts + (t->bias - k->bias),
+                                     .scale = k->scales + (t->bias - k->bias),
+                                     .bias = t->bias,
+                                     .y = t->y,
+                                     .y_plane = t->y_plane };
+        tile_int8_row(&b, groups, t->pixels);
+    } else if (k->shape.half) {
         const struct tile_half h = { .x = (const uint16_t *)(const void *)t->x,
                                      .x_plane = t->x_plane * 16,
                                      .blocks = k->in_blocks,

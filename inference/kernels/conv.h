@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "inference/graph/graph.h"
+#include "inference/kernels/bytes.h"
 #include "inference/ops/window.h"
 
 enum conv_method {
@@ -28,6 +29,9 @@ struct conv_shape {
     struct fusion fused;
     bool half;     /* x in 16-bit floats; direct: weights and products too, sums in float32 */
     bool half_out; /* residual and y */
+    /* x in bytes: direct; weights become bytes too, products are summed in integers. y in bytes: direct
+     * or from few planes; the residual too, in bytes of its own. */
+    struct quantum x_bytes, residual_bytes, y_bytes;
 };
 
 /* This CPU and this kind of convolution. */

@@ -26,6 +26,8 @@ bool direct_pack(struct conv_kernel *k, const float *weights)
     const size_t ci = (size_t)k->shape.ci, per_group = (size_t)k->in_blocks * ntaps * 256;
     const bool half = k->shape.half;
 
+    if (quantum_used(&k->shape.x_bytes))
+        return bytes_pack(k, weights);
     k->weight_bytes = (size_t)k->out_blocks * per_group * pixel_bytes(half) / 16;
     if (!(k->weights = conv_zeros(k->weight_bytes)))
         return false;
@@ -56,14 +58,14 @@ struct band {
 
 static bool in_place(const struct conv_kernel *k)
 {
-    return !k->shape.half && !k->shape.half_out;
+    return pixel_bytes_in(&k->shape) == 64 && pixel_bytes_out(&k->shape) == 64;
 }
 
 static void run_band(const struct conv_job *j, const struct band *b)
 {
     const struct conv_kernel *k = j->k;
     const size_t plane = (size_t)(k->shape.w.out[0] * k->shape.w.out[1]);
-    const size_t pixel = pixel_bytes(k->shape.half_out);
+    const size_t pixel = pixel_bytes_out(&k->shape);
 
     for (int g = 0, groups; g < k->out_blocks; g += groups) {
         groups = tile_groups(k->out_blocks - g);
@@ -72,8 +74,8 @@ static void run_band(const struct conv_job *j, const struct band *b)
             char *y = j->y + at * pixel;
             float *sums = in_place(k) ? (float *)(void *)y : b->sums;
             const size_t apart = in_place(k) ? plane : (size_t)b->width;
-            const struct conv_tile t = { .x = b->x +
-                                              (size_t)r * b->row_pitch * pixel_bytes(k->shape.half),
+            const struct conv_tile t = { .x =
+                                             b->x + (size_t)r * b->row_pitch * pixel_bytes_in(&k->shape),
                                          .x_plane = b->x_plane,
                                          .taps = b->taps,
                                          .ntaps = b->ntaps,
@@ -102,7 +104,7 @@ static void run_pixels(const struct conv_job *j, size_t first, size_t last)
 {
     const struct conv_kernel *k = j->k;
     const size_t pixels = (size_t)(k->shape.w.in[0] * k->shape.w.in[1]),
-                 pixel = pixel_bytes(k->shape.half);
+                 pixel = pixel_bytes_in(&k->shape);
     const size_t chunk = (BAND_BYTES / pixel / (size_t)k->in_blocks / ROW_PIXELS + 1) * ROW_PIXELS;
     const ptrdiff_t tap = 0;
 
@@ -139,7 +141,7 @@ static int rows_between(const struct window *w, int out_rows)
 static size_t band_bytes(const struct conv_kernel *k, const struct copied *c, int out_rows)
 {
     return (size_t)k->in_blocks * (size_t)rows_between(&k->shape.w, out_rows) * (size_t)c->pitch *
-           pixel_bytes(k->shape.half);
+           pixel_bytes_in(&k->shape);
 }
 
 static struct copied lay_out(const struct conv_kernel *k)
@@ -176,10 +178,13 @@ size_t direct_scratch_bytes(const struct conv_kernel *k)
 }
 
 /* n pixels that lie `step` pixels apart, next to each other. */
-INLINE_AVX512 void gather(const char *from, char *to, int n, int step, const bool half)
+INLINE_AVX512 void gather(const char *from, char *to, int n, int step, const int pixel)
 {
     for (int i = 0; i < n; i++) {
-        if (half)
+        if (pixel == 16)
+            _mm_store_si128((__m128i *)(void *)to + i,
+                            _mm_load_si128((const __m128i *)(const void *)from + (ptrdiff_t)i * step));
+        else if (pixel == 32)
             _mm256_store_si256(
                 (__m256i *)(void *)to + i,
                 _mm256_load_si256((const __m256i *)(const void *)from + (ptrdiff_t)i * step));
@@ -192,25 +197,34 @@ INLINE_AVX512 void gather(const char *from, char *to, int n, int step, const boo
 static TARGET_AVX512 void copy_row(const struct conv_shape *shape, const struct copied *c,
                                    const char *from, char *to)
 {
-    const size_t pixel = pixel_bytes(shape->half);
+    const size_t pixel = pixel_bytes_in(shape);
+    const int padding = shape->x_bytes.zero;
     const int s = (int)shape->w.stride[1], left = (int)shape->w.before[1], width = (int)shape->w.in[1];
 
     if (!from) {
-        memset(to, 0, (size_t)c->pitch * pixel);
+        memset(to, padding, (size_t)c->pitch * pixel);
         return;
     }
     for (int part = 0; part < s; part++, to += (size_t)c->columns * pixel) {
+        const char *from_x;
         /* column i is pixel i * s + part - left */
         const int skip = left > part ? (left - part + s - 1) / s : 0,
                   begin = skip < c->columns ? skip : c->columns;
         const int x = begin * s + part - left, fit = x < width ? (width - x + s - 1) / s : 0;
         const int n = fit < c->columns - begin ? fit : c->columns - begin;
-        memset(to, 0, (size_t)begin * pixel);
-        if (shape->half)
-            gather(from + (ptrdiff_t)x * 32, to + (size_t)begin * 32, n, s, true);
-        else
-            gather(from + (ptrdiff_t)x * 64, to + (size_t)begin * 64, n, s, false);
-        memset(to + (size_t)(begin + n) * pixel, 0, (size_t)(c->columns - begin - n) * pixel);
+        memset(to, padding, (size_t)begin * pixel);
+        from_x = from + (ptrdiff_t)x * (ptrdiff_t)pixel;
+        switch (pixel) {
+        case 16:
+            gather(from_x, to + (size_t)begin * 16, n, s, 16);
+            break;
+        case 32:
+            gather(from_x, to + (size_t)begin * 32, n, s, 32);
+            break;
+        default:
+            gather(from_x, to + (size_t)begin * 64, n, s, 64);
+        }
+        memset(to + (size_t)(begin + n) * pixel, padding, (size_t)(c->columns - begin - n) * pixel);
     }
 }
 
@@ -218,7 +232,7 @@ static TARGET_AVX512 void copy_row(const struct conv_shape *shape, const struct 
 static void copy_band(const struct conv_job *j, const struct copied *c, int first, int last, char *to)
 {
     const struct window *w = &j->k->shape.w;
-    const size_t pixel = pixel_bytes(j->k->shape.half);
+    const size_t pixel = pixel_bytes_in(&j->k->shape);
     const int rows = rows_between(w, last - first), top = first * (int)w->stride[0] - (int)w->before[0];
 
     for (int b = 0; b < j->k->in_blocks; b++)

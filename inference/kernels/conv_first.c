@@ -201,7 +201,7 @@ static void run_band(const struct conv_job *j, const struct copied *c, int first
     const struct conv_kernel *k = j->k;
     const struct window *w = &k->shape.w;
     const size_t plane = (size_t)(w->out[0] * w->out[1]), width = (size_t)w->out[1];
-    const size_t pixel = pixel_bytes(k->shape.half_out);
+    const size_t pixel = pixel_bytes_out(&k->shape);
     struct first_tile t = {
         .taps = c->taps, .ntaps = (int)count_taps(k), .y = sums, .y_plane = width * 16
     };

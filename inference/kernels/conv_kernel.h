@@ -12,6 +12,8 @@ struct conv_kernel {
     int in_blocks, out_blocks; /* of 16 channels */
     void *weights;             /* packed */
     float *bias;
+    float *scales;   /* of sums of bytes, for each output channel */
+    int32_t *starts; /* of those sums: they take the zero of x away */
     size_t weight_bytes;
 };
 
@@ -28,6 +30,12 @@ bool direct_suits(const struct conv_shape *s);
 bool direct_pack(struct conv_kernel *k, const float *weights);
 size_t direct_scratch_bytes(const struct conv_kernel *k); /* of one thread */
 void direct_work(const void *job, int i, int n);
+
+/* Direct convolution of bytes. */
+bool bytes_suit(const struct conv_shape *s);
+bool bytes_pack(struct conv_kernel *k, const float *weights);
+void conv_finish_bytes(const struct conv_shape *s, const float *x, const uint8_t *residual, uint8_t *y,
+                       size_t n);
 
 bool winograd_suits(const struct conv_shape *s);
 bool winograd_pack(struct conv_kernel *k, const float *weights);
@@ -49,6 +57,15 @@ bool first_suits(const struct conv_shape *s);
 bool first_pack(struct conv_kernel *k, const float *weights);
 size_t first_scratch_bytes(const struct conv_kernel *k);
 void first_work(const void *job, int i, int n);
+
+static inline size_t pixel_bytes_in(const struct conv_shape *s)
+{
+    return quantum_used(&s->x_bytes) ? 16 : pixel_bytes(s->half);
+}
+static inline size_t pixel_bytes_out(const struct conv_shape *s)
+{
+    return quantum_used(&s->y_bytes) ? 16 : pixel_bytes(s->half_out);
+}
 
 /* The method gave what plain loops give, when it was tried in this process. Thread-safe. */
 bool conv_method_works(enum conv_method m, bool half);

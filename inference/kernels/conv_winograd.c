@@ -282,7 +282,7 @@ static void write_tile(const struct conv_job *j, size_t plane, int y, int x, con
     const struct window *w = &j->k->shape.w;
     const int height = (int)w->out[0], width = (int)w->out[1];
     const size_t n = (size_t)(width - x < OUT ? width - x : OUT);
-    const size_t pixel = pixel_bytes(j->k->shape.half_out);
+    const size_t pixel = pixel_bytes_out(&j->k->shape);
 
     for (int r = 0; r < OUT && y + r < height; r++) {
         const size_t at = (plane + (size_t)(y + r) * (size_t)width + (size_t)x) * pixel;

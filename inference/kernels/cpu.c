@@ -62,3 +62,8 @@ enum cpu_isa cpu_isa(void)
     pthread_once(&once, find);
     return found;
 }
+
+bool cpu_has_vnni(void)
+{
+    return cpu_isa() >= CPU_AVX512 && __builtin_cpu_supports("avx512vnni");
+}

@@ -5,6 +5,8 @@
 #ifndef INFERENCE_KERNELS_CPU_H
 #define INFERENCE_KERNELS_CPU_H
 
+#include <stdbool.h>
+
 enum cpu_isa {
     CPU_PLAIN,
     CPU_AVX2,
@@ -14,6 +16,8 @@ enum cpu_isa {
 
 /* The best level allowed. Thread-safe. */
 enum cpu_isa cpu_isa(void);
+/* Dot products of bytes in AVX-512, and the level allows CPU_AVX512. */
+bool cpu_has_vnni(void);
 const char *cpu_isa_name(enum cpu_isa isa);
 
 #endif
