@@ -150,8 +150,21 @@ static int threads_of(enum pool pool)
     return (int)(cores * 7 / 2 / config_i64("api.processes")) + 1;
 }
 
+/* What was loaded since the last call. */
+static void count_loads(const struct context *ctx)
+{
+    static int64_t counted;
+    int64_t loads;
+
+    if (!ctx->serving)
+        return;
+    loads = serving_figures(ctx->serving).loads;
+    metrics_add(ctx->metrics, METRIC_MODELS_LOADED, loads - counted);
+    counted = loads;
+}
+
 /* The main thread of a child waits for the signal; the workers have all signals blocked. */
-static void wait_for_stop(struct server *server)
+static void wait_for_stop(const struct context *ctx, struct server *server)
 {
     const struct timespec pause = { .tv_sec = TICK_S };
     sigset_t set;
@@ -159,8 +172,11 @@ static void wait_for_stop(struct server *server)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    while (sigtimedwait(&set, NULL, &pause) < 0)
+    while (sigtimedwait(&set, NULL, &pause) < 0) {
         server_tick(server);
+        count_loads(ctx);
+    }
+    count_loads(ctx);
 }
 
 static int run_child(enum pool pool)
@@ -191,7 +207,7 @@ static int run_child(enum pool pool)
         return 71;
     }
     master_child_ready();
-    wait_for_stop(server);
+    wait_for_stop(&ctx, server);
     ctx.draining = true;
     alarm(DRAIN_S); /* SIGALRM is not blocked: what hangs longer is ended */
     server_stop(server);
