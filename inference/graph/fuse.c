@@ -49,25 +49,37 @@ static struct node *lone_conv(struct graph *g, const struct readers *r, int t)
     return is(n, "Conv") && r->count[t] == 1 && !n->fused.residual ? n : NULL;
 }
 
-/* New constants w' = w * scale and b' = (b - mean) * scale + shift; false: out of memory. */
+/* The same, or a transposed one, which takes in less. */
+static struct node *lone_sum(struct graph *g, const struct readers *r, int t)
+{
+    struct node *n = producer(g, t);
+
+    return is(n, "ConvTranspose") && r->count[t] == 1 ? n : lone_conv(g, r, t);
+}
+
+/* New constants w' = w * scale and b' = (b - mean) * scale + shift; false: out of memory. A transposed
+ * convolution, of one group, has its output channels in the weights' second dimension. */
 static bool fold_batchnorm(struct graph *g, struct node *conv, const struct node *bn)
 {
     const struct value *w = constant(g, conv, 1), *b = constant(g, conv, 2);
-    struct value weights = *w, bias = { .type = DTYPE_F32, .rank = 1, .dims = { w->dims[0] } };
-    const size_t part = value_span(w, 1, w->rank);
+    const int channels = is(conv, "ConvTranspose") ? 1 : 0;
+    struct value weights = *w, bias = { .type = DTYPE_F32, .rank = 1, .dims = { w->dims[channels] } };
+    const size_t part = value_span(w, channels + 1, w->rank), co = (size_t)w->dims[channels];
+    const size_t step = part * co, count = value_elements(w);
     const float epsilon = node_float(bn, "epsilon", 1e-5f);
     int *inputs = arena_array(g->arena, 4, sizeof *inputs);
     int tw, tb;
 
     weights.data = arena_array(g->arena, value_elements(w) + 1, sizeof(float));
-    bias.data = arena_array(g->arena, (size_t)w->dims[0] + 1, sizeof(float));
+    bias.data = arena_array(g->arena, co + 1, sizeof(float));
     if (!weights.data || !bias.data || !inputs)
         return false;
-    for (size_t m = 0; m < (size_t)w->dims[0]; m++) {
+    for (size_t m = 0; m < co; m++) {
         const float scale =
             value_f32(constant(g, bn, 1))[m] / sqrtf(value_f32(constant(g, bn, 4))[m] + epsilon);
-        for (size_t i = 0; i < part; i++)
-            value_f32(&weights)[m * part + i] = value_f32(w)[m * part + i] * scale;
+        for (size_t first = m * part; first < count; first += step)
+            for (size_t i = first; i < first + part; i++)
+                value_f32(&weights)[i] = value_f32(w)[i] * scale;
         value_f32(&bias)[m] = ((b ? value_f32(b)[m] : 0) - value_f32(constant(g, bn, 3))[m]) * scale +
                               value_f32(constant(g, bn, 2))[m];
     }
@@ -93,7 +105,8 @@ bool pass_batchnorm(struct graph *g, const struct readers *r)
         bool known = is(bn, "BatchNormalization");
         for (int k = 1; known && k < 5; k++)
             known = constant(g, bn, k) != NULL;
-        if (!known || bn->inputs[0] >= ntensors || !(conv = lone_conv(g, r, bn->inputs[0])) ||
+        if (!known || bn->inputs[0] >= ntensors || !(conv = lone_sum(g, r, bn->inputs[0])) ||
+            (is(conv, "ConvTranspose") && node_int(conv, "group", 1) != 1) ||
             conv->fused.act != ACT_NONE || !constant(g, conv, 1) ||
             (conv->ninputs > 2 && conv->inputs[2] != GRAPH_NONE && !constant(g, conv, 2)))
             continue;
@@ -170,7 +183,7 @@ bool pass_activation(struct graph *g, const struct readers *r)
     for (int i = 0; i < g->nnodes; i++) {
         struct node *n = &g->nodes[i], *conv;
         struct fusion f;
-        if (n->dead || n->ninputs < 1 || !(conv = lone_conv(g, r, n->inputs[0])) ||
+        if (n->dead || n->ninputs < 1 || !(conv = lone_sum(g, r, n->inputs[0])) ||
             conv->fused.act != ACT_NONE || !as_activation(g, n, &f))
             continue;
         n = move_into(g, conv, n);

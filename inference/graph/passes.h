@@ -22,11 +22,11 @@ bool pass_identity(struct graph *g, const struct readers *r);
 bool pass_dequantise(struct graph *g, const struct readers *r);
 /* Conv without a bias, then Add of one number a channel. */
 bool pass_conv_bias(struct graph *g, const struct readers *r);
-/* BatchNormalization after Conv: into its weights and bias. */
+/* BatchNormalization after Conv or ConvTranspose: into its weights and bias. */
 bool pass_batchnorm(struct graph *g, const struct readers *r);
 /* x * Sigmoid(x) becomes SiLU(x); x * HardSigmoid(x, 1/6, 1/2) becomes HardSwish(x). */
 bool pass_silu(struct graph *g, const struct readers *r);
-/* Conv, then an activation that only it feeds. */
+/* Conv or ConvTranspose, then an activation that only it feeds. */
 bool pass_activation(struct graph *g, const struct readers *r);
 /* Conv, then Add of a tensor of the same shape. */
 bool pass_residual(struct graph *g, const struct readers *r);

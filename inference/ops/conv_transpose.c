@@ -3,19 +3,18 @@
  * text detectors use it with kernel 2, stride 2 to enlarge. weights [C, M/groups, kH, kW]. output_shape
  * is not supported.
  */
-#include "inference/ops/window.h"
+#include "inference/ops/conv.h"
+#include "inference/ops/conv_transpose.h"
+#include "inference/plan/lower.h"
 
-struct conv_transpose {
-    struct window w; /* out holds the transposed output size */
-    int64_t co, groups;
-};
-
-static enum status read_all(const struct call *c, struct conv_transpose *ret, struct fault *f)
+enum status conv_transpose_read(const struct call *c, struct conv_transpose *ret, struct fault *f)
 {
     const struct value *x = c->in[0], *weights = c->in[1], *bias = call_in(c, 2);
     const struct attribute *extra = node_attribute(c->node, "output_padding");
     const char *auto_pad = node_string(c->node, "auto_pad", "NOTSET");
-    struct conv_transpose t = { .groups = node_int(c->node, "group", 1) };
+    struct conv_transpose t = {
+        .x = x, .weights = weights, .bias = bias, .groups = node_int(c->node, "group", 1)
+    };
     struct call roomy = *c;
     struct value wide = *x;
     const struct value *in[1] = { &wide };
@@ -35,6 +34,7 @@ static enum status read_all(const struct call *c, struct conv_transpose *ret, st
         return st;
     if (extra && extra->n && extra->n != (size_t)t.w.spatial)
         return op_refuse(c, f, "output_padding has %zu entries", extra->n);
+    t.ci = x->dims[1];
     t.co = weights->dims[1] * t.groups;
     if (t.groups < 1 || t.groups > x->dims[1] || weights->dims[0] != x->dims[1] ||
         x->dims[1] % t.groups || t.co < 1 || (bias && (bias->rank != 1 || bias->dims[0] != t.co)))
@@ -57,7 +57,7 @@ static enum status read_all(const struct call *c, struct conv_transpose *ret, st
 static enum status infer(const struct call *c, struct fault *f)
 {
     struct conv_transpose t;
-    enum status st = read_all(c, &t, f);
+    enum status st = conv_transpose_read(c, &t, f);
 
     if (st == ST_OK)
         window_set_output(c, &t.w, t.co);
@@ -84,7 +84,7 @@ static void spread(const struct window *w, const float *x, const float *kernel, 
 static void reference(const struct call *c)
 {
     struct conv_transpose t = { 0 };
-    const enum status st = read_all(c, &t, NULL);
+    const enum status st = conv_transpose_read(c, &t, NULL);
     const struct value *bias = call_in(c, 2);
     const int64_t ci = c->in[0]->dims[1], group_in = t.groups ? ci / t.groups : 1,
                   group_out = t.groups ? t.co / t.groups : 1;
@@ -101,6 +101,8 @@ static void reference(const struct call *c)
             for (int64_t i = first; i < first + group_in; i++)
                 spread(&t.w, value_f32(c->in[0]) + (n * ci + i) * in,
                        value_f32(c->in[1]) + (i * group_out + m % group_out) * k, y);
+            for (int64_t i = 0; i < out; i++)
+                y[i] = activation_apply(&c->node->fused, y[i]);
         }
 }
 
@@ -115,6 +117,7 @@ const struct op ops_conv_transpose[] = {
                     "I:pads I:strides",
       .infer = infer,
       .reference = reference,
+      .lower = lower_conv_transpose,
       .heavy = true },
     { 0 },
 };

@@ -152,7 +152,7 @@ int lower_part(struct lowering *l, int base, size_t offset, const struct value *
     return add_view(l, &v, base, offset);
 }
 
-int lower_constant(struct lowering *l, const struct value *v)
+int lower_slot(struct lowering *l, const struct value *v)
 {
     return add_slot(l, v);
 }

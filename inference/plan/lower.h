@@ -47,8 +47,9 @@ void lower_blocked_view(struct lowering *l, int tensor, int base, size_t offset)
 /* A slot for part of another one, shaped like `like`, that belongs to no tensor. */
 int lower_part(struct lowering *l, int base, size_t offset, const struct value *like);
 
-/* A slot for a constant made by the planner; its data must live as long as the graph. */
-int lower_constant(struct lowering *l, const struct value *v);
+/* A slot that belongs to no tensor: a constant of the planner's, whose data must live as long as the
+ * graph, or, without data, memory for what one step leaves to the next. */
+int lower_slot(struct lowering *l, const struct value *v);
 
 /* Layouts of slots for oneDNN; of a tensor in either form. Blocked channels are rounded up to whole
  * blocks. */
@@ -69,6 +70,7 @@ struct call lower_call(const struct lowering *l, const struct node *n, const str
                        struct value *out[]);
 
 void lower_conv(struct lowering *l, const struct node *n);
+void lower_conv_transpose(struct lowering *l, const struct node *n);
 void lower_pool(struct lowering *l, const struct node *n);
 void lower_yolo_decode(struct lowering *l, const struct node *n);
 void lower_eltwise(struct lowering *l, const struct node *n);

@@ -48,7 +48,7 @@ static int turned_around(struct lowering *l, int tensor)
         for (size_t k = 0; k < columns; k++)
             y[k * rows + i] = value_f32(v)[i * columns + k];
     turned.data = y;
-    return lower_constant(l, &turned);
+    return lower_slot(l, &turned);
 }
 
 static bool lower_product(struct lowering *l, const struct node *n, bool rows_of_outputs, int nin)

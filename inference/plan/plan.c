@@ -61,7 +61,8 @@ static enum status lower_nodes(struct lowering *l)
 /* Between convolutions and what moves their results about, tensors are 16-bit floats. */
 static void find_halves(struct lowering *l)
 {
-    static const char *const readers[] = { "Conv", "Concat", "Split", "Resize", "MaxPool" };
+    static const char *const readers[] = { "Conv",  "ConvTranspose", "Concat",
+                                           "Split", "Resize",        "MaxPool" };
 
     l->use_half = true;
     for (int i = 0; i < l->graph->nnodes; i++) {

@@ -72,3 +72,54 @@ TEST(products_with_constant_weights_match_the_reference)
         run_compare(run_load(&g, 13), seed, 1e-4);
     }
 }
+
+/* [1, c, h, w] through a 1x1 convolution, so that it is in blocks, then ConvTranspose, then `after`. */
+static void check_transposed(uint64_t seed, const char *after)
+{
+    static const int channels[] = { 1, 4, 16, 20, 32 };
+    uint64_t s = seed * 29;
+    const int64_t groups = random_int(&s, 0, 3) ? 1 : 4;
+    const int64_t c = groups * channels[random_int(&s, 0, 4)], m = channels[random_int(&s, 0, 4)];
+    const int64_t k[] = { random_int(&s, 1, 5), random_int(&s, 1, 5) },
+                  d[] = { random_int(&s, 1, 2), random_int(&s, 1, 3) },
+                  stride[] = { random_int(&s, 1, 4), random_int(&s, 1, 3) };
+    int64_t pads[4], more[2];
+    float variances[128];
+    struct buffer g = { 0 }, a = { 0 };
+
+    for (int i = 0; i < 2; i++) {
+        pads[i] = random_int(&s, 0, (int)((k[i] - 1) * d[i]) / 2);
+        pads[2 + i] = random_int(&s, 0, (int)((k[i] - 1) * d[i]) / 2);
+        more[i] = random_int(&s, 0, (int)stride[i] - 1);
+    }
+    for (int i = 0; i < 128; i++)
+        variances[i] = 0.5f + 0.01f * (float)i;
+    onnx_input(&g, "x", 4,
+               (const int64_t[]){ random_int(&s, 1, 2), c, random_int(&s, 1, 9), random_int(&s, 1, 9) });
+    onnx_output(&g, "y");
+    constant(&g, "p", 4, (const int64_t[]){ c, c, 1, 1 }, &s, 0.5f);
+    constant(&g, "w", 4, (const int64_t[]){ c, m, k[0], k[1] }, &s, 0.5f);
+    constant(&g, "b", 1, (const int64_t[]){ m * groups }, &s, 1);
+    onnx_node(&g, "Conv", "x p", "a", NULL);
+    onnx_int_attribute(&a, "group", groups);
+    onnx_ints_attribute(&a, "strides", 2, stride);
+    onnx_ints_attribute(&a, "dilations", 2, d);
+    onnx_ints_attribute(&a, "pads", 4, pads);
+    onnx_ints_attribute(&a, "output_padding", 2, more);
+    onnx_node(&g, "ConvTranspose", random_int(&s, 0, 1) ? "a w b" : "a w", "t", &a);
+    for (int i = 0; i < 3; i++)
+        constant(&g, (const char *const[]){ "n0", "n1", "n2" }[i], 1, (const int64_t[]){ m * groups },
+                 &s, 1);
+    onnx_floats(&g, "n4", 1, (const int64_t[]){ m * groups }, variances);
+    onnx_node(&g, "BatchNormalization", "t n0 n1 n2 n4", "n", NULL);
+    onnx_node(&g, after, "n", "y", NULL);
+    run_compare(run_load(&g, 14), seed, 2e-4);
+}
+
+TEST(transposed_convolutions_in_blocks_match_the_reference)
+{
+    static const char *const after[] = { "Identity", "Relu", "Sigmoid", "HardSwish", "Softplus" };
+
+    for (uint64_t seed = 1; seed <= ROUNDS * 3; seed++)
+        check_transposed(seed, after[seed % 5]);
+}
