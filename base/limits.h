@@ -99,5 +99,7 @@ enum {
 #define LIMIT_TENSOR_ELEMENTS    ((long long)1 << 31)
 #define LIMIT_MODEL_WORK                                                                                \
     ((long long)4000000000000) /* multiplications of one run; YOLOv8x at 1280 has a tenth */
+#define LIMIT_LATE_WORK        ((long long)1 << 30) /* the same of nodes behind a suppression */
+#define LIMIT_SUPPRESSION_WORK ((long long)1 << 29) /* pairs of boxes that one node compares */
 
 #endif

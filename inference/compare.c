@@ -17,7 +17,7 @@ static double next_number(uint64_t *s)
 
 static bool ranks(const struct node *n)
 {
-    static const char *const types[] = { "TopK", "ArgMax", "ArgMin" };
+    static const char *const types[] = { "TopK", "ArgMax", "ArgMin", "NonMaxSuppression", "NonZero" };
 
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (strcmp(n->type, types[i]) == 0)

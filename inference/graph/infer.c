@@ -4,7 +4,8 @@
  * limit, evaluation by GRAPH_FOLD_ELEMENTS a tensor and by the graph's fold budget in all.
  */
 #include <string.h>
-#include "inference/ops/op.h"
+#include "inference/graph/infer.h"
+#include "inference/graph/late.h"
 
 static enum status check_size(const struct graph *g, const struct node *n, const struct value *v,
                               struct fault *f)
@@ -58,8 +59,7 @@ static enum status evaluate(struct graph *g, struct node *n, const struct call *
     return ST_OK;
 }
 
-/* Multiplications of a node, about: what bounds the time of a run. */
-static double node_work(const struct call *c)
+double call_work(const struct call *c)
 {
     const struct value *x = call_in(c, 0), *w = call_in(c, 1), *y = call_out(c, 0);
     const struct attribute *kernel = node_attribute(c->node, "kernel_shape");
@@ -75,6 +75,16 @@ static double node_work(const struct call *c)
     return in + out;
 }
 
+enum status infer_call(const struct graph *g, const struct call *c, struct fault *f)
+{
+    enum status st = c->node->op->infer(c, f);
+
+    for (int i = 0; st == ST_OK && i < c->nout; i++)
+        if (c->out[i])
+            st = check_size(g, c->node, c->out[i], f);
+    return st;
+}
+
 static enum status infer_node(struct graph *g, struct node *n, const struct value **in,
                               struct value **out, struct fault *f)
 {
@@ -86,13 +96,10 @@ static enum status infer_node(struct graph *g, struct node *n, const struct valu
         in[i] = n->inputs[i] == GRAPH_NONE ? NULL : &g->tensors[n->inputs[i]].v;
     for (int i = 0; i < n->noutputs; i++)
         out[i] = n->outputs[i] == GRAPH_NONE ? NULL : &g->tensors[n->outputs[i]].v;
-    if ((st = n->op->infer(&c, f)) != ST_OK)
+    if ((st = infer_call(g, &c, f)) != ST_OK)
         return st;
-    for (int i = 0; i < n->noutputs; i++)
-        if (out[i] && (st = check_size(g, n, out[i], f)) != ST_OK)
-            return st;
     if (!can_evaluate(g, n, &cost)) {
-        g->work += node_work(&c);
+        g->work += call_work(&c);
         if (g->work > (double)LIMIT_MODEL_WORK)
             return fault_set(f, ST_TOO_LARGE, "model",
                              "one run of the model would take more than %.0e operations",
@@ -122,6 +129,7 @@ enum status graph_infer(struct graph *g, struct fault *f)
     int most_in = 0, most_out = 0;
     const struct value **in;
     struct value **out;
+    bool *late = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *late);
     enum status st = check_inputs(g, f);
 
     for (int i = 0; i < g->nnodes; i++) {
@@ -130,11 +138,15 @@ enum status graph_infer(struct graph *g, struct fault *f)
     }
     in = arena_array(g->arena, (size_t)most_in + 1, sizeof(void *));
     out = arena_array(g->arena, (size_t)most_out + 1, sizeof(void *));
-    if (!in || !out)
+    if (!in || !out || !late)
         return fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
     g->work = 0;
-    for (int i = 0; st == ST_OK && i < g->nnodes; i++)
-        if (!g->nodes[i].dead)
-            st = infer_node(g, &g->nodes[i], in, out, f);
-    return st;
+    for (int i = 0; st == ST_OK && i < g->nnodes; i++) {
+        struct node *n = &g->nodes[i];
+        if (!n->dead && !late_reads(n, late))
+            st = infer_node(g, n, in, out, f);
+        if (!n->dead)
+            (void)late_mark(n, late);
+    }
+    return st == ST_OK ? late_infer(g, f) : st;
 }

@@ -1,95 +1,47 @@
 /*
- * The interpreter: every node by its reference, in order. Memory of a tensor is taken when it is made
- * and given back after its last reader.
+ * The interpreter: every node by its reference, in order; late ones are inferred again before.
  */
 #include <stdlib.h>
 #include <string.h>
-#include "inference/ops/op.h"
+#include "inference/graph/late.h"
 
-struct interpreter {
-    const struct graph *g;
-    struct value *values; /* [ntensors] copies of the graph's, with data of this run */
-    int *left;            /* [ntensors] readers still to come */
-    const struct value **in;
-    struct value **out;
-};
-
-static void release(struct interpreter *it, int t)
-{
-    if (!it->g->tensors[t].v.data && it->g->tensors[t].producer != GRAPH_NONE) {
-        free(it->values[t].data);
-        it->values[t].data = NULL;
-    }
-}
-
-static bool run_node(struct interpreter *it, const struct node *n)
-{
-    const struct call c = { n, it->g->opset, n->ninputs, n->noutputs, it->in, it->out };
-
-    for (int i = 0; i < n->ninputs; i++)
-        it->in[i] = n->inputs[i] == GRAPH_NONE ? NULL : &it->values[n->inputs[i]];
-    for (int i = 0; i < n->noutputs; i++) {
-        it->out[i] = n->outputs[i] == GRAPH_NONE ? NULL : &it->values[n->outputs[i]];
-        if (it->out[i] && !(it->out[i]->data = malloc(value_bytes(it->out[i]) + 1)))
-            return false;
-    }
-    n->op->reference(&c);
-    for (int i = 0; i < n->noutputs; i++)
-        if (n->outputs[i] != GRAPH_NONE && it->left[n->outputs[i]] == 0)
-            release(it, n->outputs[i]);
-    for (int i = 0; i < n->ninputs; i++)
-        if (n->inputs[i] != GRAPH_NONE && --it->left[n->inputs[i]] == 0)
-            release(it, n->inputs[i]);
-    return true;
-}
-
-static bool copy_outputs(const struct interpreter *it, struct value outputs[])
+/* Copies of the outputs, which the caller frees. False: out of memory. */
+static bool copy_outputs(const struct evaluation *e, struct value outputs[])
 {
     bool ok = true;
 
-    for (int i = 0; i < it->g->noutputs; i++) {
-        outputs[i] = it->values[it->g->outputs[i]];
-        outputs[i].data = malloc(value_bytes(&outputs[i]) + 1);
+    for (int i = 0; i < e->g->noutputs; i++) {
+        const struct value *v = &e->values[e->g->outputs[i]];
+        outputs[i] = *v;
+        outputs[i].data = malloc(value_bytes(v) + 1);
         ok = ok && outputs[i].data;
-        if (outputs[i].data && it->values[it->g->outputs[i]].data)
-            memcpy(outputs[i].data, it->values[it->g->outputs[i]].data, value_bytes(&outputs[i]));
+        if (outputs[i].data && v->data)
+            memcpy(outputs[i].data, v->data, value_bytes(v));
     }
+    for (int i = 0; !ok && i < e->g->noutputs; i++)
+        free(outputs[i].data);
     return ok;
 }
 
 enum status graph_interpret(const struct graph *g, const struct value inputs[], struct value outputs[],
                             struct fault *f)
 {
-    struct interpreter it = { .g = g };
-    size_t most = 1;
-    bool ok;
+    bool *late = calloc((size_t)g->ntensors + 1, sizeof *late);
+    struct evaluation e = { 0 };
+    enum status st = evaluation_create(&e, g, f);
 
-    for (int i = 0; i < g->nnodes; i++) {
-        const size_t n = (size_t)g->nodes[i].ninputs + (size_t)g->nodes[i].noutputs;
-        most = n > most ? n : most;
+    if (st == ST_OK && !late)
+        st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    for (int i = 0; st == ST_OK && i < g->ninputs; i++)
+        e.values[g->inputs[i]].data = inputs[i].data;
+    for (int i = 0; st == ST_OK && i < g->nnodes; i++) {
+        const struct node *n = &g->nodes[i];
+        if (!n->dead)
+            st = late_mark(n, late) ? evaluation_run_late(&e, n, f) : evaluation_run(&e, n, f);
     }
-    it.values = calloc((size_t)g->ntensors + 1, sizeof *it.values);
-    it.left = calloc((size_t)g->ntensors + 1, sizeof *it.left);
-    it.in = calloc(most, sizeof(void *));
-    it.out = calloc(most, sizeof(void *));
-    ok = it.values && it.left && it.in && it.out;
-    if (ok) {
-        graph_count_uses(g, it.left);
-        for (int i = 0; i < g->ntensors; i++)
-            it.values[i] = g->tensors[i].v;
-        for (int i = 0; i < g->ninputs; i++)
-            it.values[g->inputs[i]].data = inputs[i].data;
-    }
-    for (int i = 0; ok && i < g->nnodes; i++)
-        ok = g->nodes[i].dead || run_node(&it, &g->nodes[i]);
-    if (ok && !(ok = copy_outputs(&it, outputs)))
-        for (int i = 0; i < g->noutputs; i++)
-            free(outputs[i].data);
-    for (int i = 0; it.values && i < g->ntensors; i++)
-        release(&it, i);
-    free(it.values);
-    free(it.left);
-    free(it.in);
-    free(it.out);
-    return ok ? ST_OK : fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    if (st == ST_OK && !copy_outputs(&e, outputs))
+        st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    evaluation_free(&e);
+    free(late);
+    return st;
 }

@@ -38,6 +38,8 @@ struct op {
     bool shape_only; /* the output follows from the input's shape: evaluated without its data */
     bool heavy;      /* never evaluated at load */
     bool internal;   /* made by passes; a file cannot name it */
+    bool shrinks; /* infer gives the most rows there can be; reference sets dims of output 0 to what it
+                     found, dims[0] to -1 when it gave up: over a limit, or out of memory */
 };
 
 /* The row for this name and opset, or NULL. */

@@ -253,18 +253,12 @@ static bool is_nonzero(const struct value *x, size_t i)
     return x->type == DTYPE_F32 ? value_f32(x)[i] != 0 : value_get_i64(x, i) != 0;
 }
 
-/* How many there are must be known at load: the shapes of a plan are fixed. */
 static enum status infer_nonzero(const struct call *c, struct fault *f)
 {
     const struct value *x = c->in[0];
-    int64_t dims[2] = { x->rank, 0 };
+    const int64_t dims[2] = { x->rank, (int64_t)value_elements(x) };
 
-    if (!x->data)
-        return op_unsupported(c, f,
-                              "how many elements it finds depends on the picture; export the "
-                              "model without NMS (nms=False)");
-    for (size_t i = 0; i < value_elements(x); i++)
-        dims[1] += is_nonzero(x, i);
+    (void)f;
     call_set_shape(c, 0, DTYPE_I64, 2, dims);
     return ST_OK;
 }
@@ -272,11 +266,13 @@ static enum status infer_nonzero(const struct call *c, struct fault *f)
 static void run_nonzero(const struct call *c)
 {
     const struct value *x = c->in[0];
-    const size_t n = (size_t)c->out[0]->dims[1];
     struct walk w = { .rank = x->rank, .dims = x->dims };
-    size_t at = 0, i = 0;
+    size_t n = 0, at = 0, i = 0;
 
-    if (value_elements(x) == 0)
+    for (size_t k = 0; k < value_elements(x); k++)
+        n += is_nonzero(x, k);
+    c->out[0]->dims[1] = (int64_t)n;
+    if (n == 0)
         return;
     do {
         if (is_nonzero(x, i++)) {
@@ -298,6 +294,14 @@ const struct op ops_scatter[] = {
     ROW("ScatterND", 11, 3, "s:reduction", infer_scatter, run_scatter),
     ROW("ScatterElements", 11, 3, "i:axis s:reduction", infer_elements, run_elements),
     ROW("Scatter", 9, 3, "i:axis", infer_elements, run_elements),
-    ROW("NonZero", 9, 1, "", infer_nonzero, run_nonzero),
+    { .name = "NonZero",
+      .since = 9,
+      .min_in = 1,
+      .max_in = 1,
+      .min_out = 1,
+      .max_out = 1,
+      .infer = infer_nonzero,
+      .reference = run_nonzero,
+      .shrinks = true },
     { 0 },
 };

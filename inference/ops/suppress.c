@@ -1,8 +1,7 @@
 /*
  * NonMaxSuppression (ONNX, opsets 10 to 22): greedy, per image and class, best first, the lower index
  * first among equals; a box that overlaps a kept one by more than the threshold goes. How many remain is
- * known only from the boxes, and the shapes of a plan are fixed, so the node works where its inputs are
- * known at load; elsewhere a file is refused.
+ * known only from the boxes: the node is late (inference/graph/late.h).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -33,37 +32,34 @@ static struct suppression suppression_read(const struct call *c)
     };
 }
 
-/* y0, x0, y1, x1 in order. */
-static void corners(const struct suppression *s, const float *b, float ret[4])
-{
-    for (int i = 0; i < 2; i++)
-        if (s->centre) { /* x, y, w, h */
-            ret[i] = b[1 - i] - b[3 - i] / 2;
-            ret[2 + i] = b[1 - i] + b[3 - i] / 2;
-        } else { /* any two opposite corners, y first */
-            ret[i] = fminf(b[i], b[2 + i]);
-            ret[2 + i] = fmaxf(b[i], b[2 + i]);
-        }
-}
-
-static bool overlap(const struct suppression *s, const float *a, const float *b)
-{
-    float p[4], q[4], side[2], area[2], common;
-
-    corners(s, a, p);
-    corners(s, b, q);
-    for (int i = 0; i < 2; i++)
-        side[i] = fminf(p[2 + i], q[2 + i]) - fmaxf(p[i], q[i]);
-    area[0] = (p[2] - p[0]) * (p[3] - p[1]);
-    area[1] = (q[2] - q[0]) * (q[3] - q[1]);
-    common = side[0] > 0 && side[1] > 0 ? side[0] * side[1] : 0;
-    return common > 0 && common / (area[0] + area[1] - common) > s->iou;
-}
-
 struct candidate {
     float score;
+    float low[2], high[2]; /* y, x */
+    float area;
     int64_t index;
 };
+
+/* b: x, y, w, h of the centre's form; else any two opposite corners, y first. */
+static void set_box(const float *b, bool centre, struct candidate *c)
+{
+    for (int i = 0; i < 2; i++) {
+        c->low[i] = centre ? b[1 - i] - b[3 - i] / 2 : fminf(b[i], b[2 + i]);
+        c->high[i] = centre ? b[1 - i] + b[3 - i] / 2 : fmaxf(b[i], b[2 + i]);
+    }
+    c->area = (c->high[0] - c->low[0]) * (c->high[1] - c->low[1]);
+}
+
+static bool overlap(const struct candidate *a, const struct candidate *b, float iou)
+{
+    float side[2], common;
+
+    for (int i = 0; i < 2; i++) {
+        const float low = a->low[i] > b->low[i] ? a->low[i] : b->low[i];
+        side[i] = (a->high[i] < b->high[i] ? a->high[i] : b->high[i]) - low;
+    }
+    common = side[0] > 0 && side[1] > 0 ? side[0] * side[1] : 0;
+    return common > 0 && common / (a->area + b->area - common) > iou;
+}
 
 static int best_first(const void *a, const void *b)
 {
@@ -73,48 +69,58 @@ static int best_first(const void *a, const void *b)
                                 : (p->index > q->index) - (p->index < q->index);
 }
 
-/* The kept ones of one class of one image to the front of c [n]; how many. */
-static size_t suppress_class(const struct suppression *s, size_t image, size_t class,
-                             struct candidate *c)
+/* Those of one class of one image above the score, best first, in c [n]; how many. */
+static size_t candidates_of(const struct suppression *s, size_t image, size_t class, struct candidate *c)
 {
     const float *scores = value_f32(s->scores) + (image * s->classes + class) * s->n;
     const float *boxes = value_f32(s->boxes) + image * s->n * 4;
-    size_t n = 0, kept = 0;
+    size_t n = 0;
 
     for (size_t i = 0; i < s->n; i++)
-        if (scores[i] > s->score)
-            c[n++] = (struct candidate){ scores[i], (int64_t)i };
+        if (scores[i] > s->score) {
+            c[n].score = scores[i];
+            c[n].index = (int64_t)i;
+            set_box(boxes + i * 4, s->centre, &c[n++]);
+        }
     qsort(c, n, sizeof *c, best_first);
-    for (size_t i = 0; i < n && (int64_t)kept < s->most; i++) {
-        bool free_standing = true;
-        for (size_t k = 0; free_standing && k < kept; k++)
-            free_standing = !overlap(s, boxes + c[k].index * 4, boxes + c[i].index * 4);
-        if (free_standing)
+    return n;
+}
+
+/* The kept ones of c [n] to its front; how many. Takes comparisons, and what sorting cost, off *work. */
+static size_t keep(const struct suppression *s, struct candidate *c, size_t n, int64_t *work)
+{
+    enum { SORTING = 32 }; /* comparisons that sorting one costs */
+    size_t kept = 0;
+
+    *work -= (int64_t)s->n + SORTING * (int64_t)n;
+    for (size_t i = 0; i < n && (int64_t)kept < s->most && *work >= 0; i++) {
+        size_t k = 0;
+        while (k < kept && !overlap(&c[k], &c[i], s->iou))
+            k++;
+        *work -= (int64_t)k + 1;
+        if (k == kept)
             c[kept++] = c[i];
     }
     return kept;
 }
 
-/* Rows of image, class, box into rows, unless NULL; how many; -1: out of memory. */
+/* Rows of image, class, box; how many, or -1 after LIMIT_SUPPRESSION_WORK, or out of memory. */
 static int64_t suppress(const struct suppression *s, int64_t *rows)
 {
-    struct candidate *c = calloc(s->n + 1, sizeof *c);
-    int64_t total = 0;
+    struct candidate *c = malloc((s->n + 1) * sizeof *c);
+    int64_t total = 0, work = c ? LIMIT_SUPPRESSION_WORK : -1;
 
-    if (!c)
-        return -1;
-    for (size_t image = 0; image < s->batch; image++)
-        for (size_t class = 0; class < s->classes; class ++) {
-            const size_t kept = suppress_class(s, image, class, c);
-            for (size_t i = 0; i < kept; i++, total++)
-                if (rows) {
-                    rows[total * 3] = (int64_t)image;
-                    rows[total * 3 + 1] = (int64_t) class;
-                    rows[total * 3 + 2] = c[i].index;
-                }
+    for (size_t i = 0; work >= 0 && i < s->batch * s->classes; i++) {
+        const size_t image = i / s->classes, class = i % s->classes;
+        const size_t kept = keep(s, c, candidates_of(s, image, class, c), &work);
+        for (size_t k = 0; k < kept; k++, total++) {
+            rows[total * 3] = (int64_t)image;
+            rows[total * 3 + 1] = (int64_t) class;
+            rows[total * 3 + 2] = c[k].index;
         }
+    }
     free(c);
-    return total;
+    return work >= 0 ? total : -1;
 }
 
 static enum status check_shapes(const struct call *c, struct fault *f)
@@ -132,29 +138,18 @@ static enum status check_shapes(const struct call *c, struct fault *f)
     return ST_OK;
 }
 
+/* The most: every box of every class, or as many as are wanted, where that is known. */
 static enum status infer(const struct call *c, struct fault *f)
 {
-    enum { WORK_MAX = 1 << 20 }; /* boxes times classes that are compared at load */
     enum status st = check_shapes(c, f);
-    struct suppression s;
-    int64_t dims[2] = { 0, 3 };
-    bool known;
-    size_t work;
+    const struct value *scores = c->in[1], *wanted = call_in(c, 2);
+    int64_t dims[2] = { 0, 3 }, most;
 
     if (st != ST_OK)
         return st;
-    known = c->in[0]->data && c->in[1]->data;
-    for (int i = 2; i < c->nin; i++)
-        known &= !c->in[i] || c->in[i]->data;
-    if (!known)
-        return op_unsupported(c, f,
-                              "how many boxes it keeps depends on the picture; export the "
-                              "model without it (nms=False)");
-    s = suppression_read(c);
-    if (!size_mul(s.n, s.n, &work) || !size_mul(work, s.batch * s.classes, &work) || work > WORK_MAX)
-        return op_unsupported(c, f, "too many constant boxes");
-    if ((dims[0] = suppress(&s, NULL)) < 0)
-        return op_unsupported(c, f, "out of memory");
+    most = !wanted ? 0 : wanted->data ? value_get_i64(wanted, 0) : scores->dims[2];
+    most = most < 0 ? 0 : most < scores->dims[2] ? most : scores->dims[2];
+    dims[0] = scores->dims[0] * scores->dims[1] * most; /* no more than there are scores */
     call_set_shape(c, 0, DTYPE_I64, 2, dims);
     return ST_OK;
 }
@@ -163,7 +158,7 @@ static void reference(const struct call *c)
 {
     const struct suppression s = suppression_read(c);
 
-    (void)suppress(&s, value_i64(c->out[0]));
+    c->out[0]->dims[0] = suppress(&s, value_i64(c->out[0]));
 }
 
 const struct op ops_suppress[] = {
@@ -175,6 +170,8 @@ const struct op ops_suppress[] = {
       .max_out = 1,
       .attributes = "i:center_point_box",
       .infer = infer,
-      .reference = reference },
+      .reference = reference,
+      .heavy = true,
+      .shrinks = true },
     { 0 },
 };

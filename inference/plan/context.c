@@ -19,6 +19,7 @@ struct context {
     struct bound_step *steps;
     struct value *values;    /* of native calls, all in one array */
     struct value **pointers; /* into it */
+    struct evaluation late;  /* of the late part, where the plan has one */
 };
 
 static char *aligned(size_t bytes)
@@ -86,6 +87,19 @@ static bool bind_all(struct context *c)
     return true;
 }
 
+/* Room for the late part, with its inputs where the steps leave them. */
+static enum status bind_late(struct context *c, struct fault *f)
+{
+    const struct late_part *l = &c->plan->late;
+    enum status st;
+
+    if (l->nnodes == 0 || (st = evaluation_create(&c->late, c->plan->graph, f)) != ST_OK)
+        return l->nnodes == 0 ? ST_OK : st;
+    for (int i = 0; i < l->ninputs; i++)
+        c->late.values[l->inputs[i]] = slot_value(c, c->plan->late_inputs[i]);
+    return ST_OK;
+}
+
 enum status context_create(const struct plan *p, struct context **ret, struct fault *f)
 {
     struct context *c = calloc(1, sizeof *c);
@@ -103,7 +117,7 @@ enum status context_create(const struct plan *p, struct context **ret, struct fa
         c->pointers = calloc(nvalues, sizeof(struct value *));
     }
     if (!c || !c->stream || !c->memory || !c->scratch || !c->steps || !c->values || !c->pointers ||
-        !bind_all(c)) {
+        !bind_all(c) || bind_late(c, f) != ST_OK) {
         context_free(c);
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     }
@@ -118,6 +132,7 @@ void context_free(struct context *c)
     for (int i = 0; c->steps && i < c->plan->nsteps; i++)
         kernel_binding_free(c->steps[i].binding);
     kernel_stream_free(c->stream);
+    evaluation_free(&c->late);
     free(c->memory);
     free(c->scratch);
     free(c->steps);
@@ -133,7 +148,9 @@ struct value context_input(const struct context *c, int i)
 
 struct value context_output(const struct context *c, int i)
 {
-    return slot_value(c, c->plan->outputs[i]);
+    const int slot = c->plan->outputs[i];
+
+    return slot == GRAPH_NONE ? c->late.values[c->plan->graph->outputs[i]] : slot_value(c, slot);
 }
 
 /* Image by image. */
@@ -168,7 +185,7 @@ enum status context_run(struct context *c, struct fault *f)
     kernel_stream_begin(c->stream);
     for (int i = 0; st == ST_OK && i < c->plan->nsteps; i++)
         st = run_step(c, i, f);
-    return st;
+    return st == ST_OK && c->plan->late.nnodes ? late_run(&c->late, &c->plan->late, f) : st;
 }
 
 static double now_ms(void)

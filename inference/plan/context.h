@@ -11,7 +11,9 @@ struct context;
 enum status context_create(const struct plan *p, struct context **ret, struct fault *f) MUST_USE;
 void context_free(struct context *c); /* accepts NULL */
 
-/* Input i and output i as dense values in the context's memory. Write the inputs before each run. */
+/* Input i and output i as dense values in the context's memory. Write the inputs before each run. The
+ * graph's shape of a late output (graph/late.h) is an upper bound; its own is known after a run, and its
+ * data stays until the next. */
 struct value context_input(const struct context *c, int i);
 struct value context_output(const struct context *c, int i);
 

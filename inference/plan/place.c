@@ -32,6 +32,8 @@ static void find_lifetimes(struct plan *p)
             touch(p, p->steps[s].slots[i], s);
     for (int i = 0; i < p->graph->noutputs; i++)
         touch(p, p->outputs[i], p->nsteps);
+    for (int i = 0; i < p->late.ninputs; i++)
+        touch(p, p->late_inputs[i], p->nsteps);
 }
 
 struct piece {

@@ -46,7 +46,7 @@ static enum status lower_nodes(struct lowering *l)
     }
     for (int i = 0; l->st == ST_OK && i < g->nnodes; i++) {
         const struct node *n = &g->nodes[i];
-        if (n->dead)
+        if (n->dead || late_mark(n, l->plan->late.tensors))
             continue;
         if (n->op->lower)
             n->op->lower(l, n);
@@ -54,7 +54,10 @@ static enum status lower_nodes(struct lowering *l)
             lower_reference(l, n);
     }
     for (int i = 0; l->st == ST_OK && i < g->noutputs; i++)
-        l->plan->outputs[i] = lower_plain(l, g->outputs[i]);
+        l->plan->outputs[i] =
+            l->plan->late.tensors[g->outputs[i]] ? GRAPH_NONE : lower_plain(l, g->outputs[i]);
+    for (int i = 0; l->st == ST_OK && i < l->plan->late.ninputs; i++)
+        l->plan->late_inputs[i] = lower_plain(l, l->plan->late.inputs[i]);
     return l->st;
 }
 
@@ -67,7 +70,8 @@ static void find_halves(struct lowering *l)
     l->use_half = true;
     for (int i = 0; i < l->graph->nnodes; i++) {
         const struct node *n = &l->graph->nodes[i];
-        for (size_t k = 0; !n->dead && k < sizeof readers / sizeof readers[0]; k++)
+        const bool planned = !n->dead && !late_reads(n, l->plan->late.tensors);
+        for (size_t k = 0; planned && k < sizeof readers / sizeof readers[0]; k++)
             for (int t = 0; strcmp(n->type, readers[k]) == 0 && t < n->ninputs; t++)
                 if (n->inputs[t] != GRAPH_NONE)
                     l->wants_half[n->inputs[t]] = true;
@@ -121,6 +125,12 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
     p->inputs = arena_array(g->arena, (size_t)g->ninputs + 1, sizeof *p->inputs);
     p->outputs = arena_array(g->arena, (size_t)g->noutputs + 1, sizeof *p->outputs);
     if (!l.plain || !l.blocked || !l.half || !l.wants_half || !p->inputs || !p->outputs) {
+        st = fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
+        goto out;
+    }
+    if ((st = late_find(g, &p->late, f)) != ST_OK)
+        goto out;
+    if (!(p->late_inputs = arena_array(g->arena, (size_t)p->late.ninputs + 1, sizeof(int)))) {
         st = fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
         goto out;
     }

@@ -10,6 +10,7 @@
 #ifndef INFERENCE_PLAN_PLAN_H
 #define INFERENCE_PLAN_PLAN_H
 
+#include "inference/graph/late.h"
 #include "inference/kernels/conv.h"
 #include "inference/ops/op.h"
 #include "inference/plan/onednn.h"
@@ -56,7 +57,9 @@ struct plan {
     struct step *steps;
     int nslots, nsteps, slots_cap, steps_cap, nkernels;
     int threads;
-    int *inputs, *outputs; /* slots, row-major */
+    int *inputs, *outputs; /* slots, row-major; GRAPH_NONE for late outputs */
+    struct late_part late; /* what runs behind the steps (graph/late.h) */
+    int *late_inputs;      /* [late.ninputs] slots, row-major */
     size_t memory_bytes;   /* of a context, without scratch */
     size_t scratch_bytes;
     size_t weight_bytes;
