@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "inference/kernels/team.h"
+
 enum {
     NOTES = 1024,
     STRIKES = 64,
@@ -35,7 +37,7 @@ struct note {
 };
 
 struct part {
-    _Atomic int cause; /* a thread without a note crashed: all who were noted are suspects */
+    _Atomic int cause; /* a thread of some run's team crashed: all who were noted are suspects */
     struct note notes[NOTES];
     struct recent {
         struct digest weights;
@@ -83,7 +85,7 @@ static void on_crash(int signal, siginfo_t *info, void *context)
     (void)context;
     if (current)
         atomic_store(&current->cause, signal);
-    else if (part)
+    else if (part && team_member())
         atomic_store(&part->cause, signal);
     for (int i = 0; i < NSIGNALS; i++)
         if (signals[i] == signal)

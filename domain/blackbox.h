@@ -3,8 +3,9 @@
  * a model is noted before it begins. A thread that crashes says so in its note by a signal handler; a
  * thread that hangs is found by watching. Who opens the file next reads what dead processes left: the
  * guilty note gives its model a strike. Two strikes within a day are a verdict, so that a model that
- * was merely loaded when something else broke is not condemned at the first time. A process that was
- * killed from outside (SIGKILL) accuses nobody.
+ * was merely loaded when something else broke is not condemned at the first time. Where a thread of a
+ * run's team crashes, all runs are suspects. Other threads, and whoever kills the process from outside
+ * (SIGKILL), accuse nobody.
  *
  * Thread-safe. Up to BLACKBOX_PROCESSES processes share a file (generations overlap in a reload); who
  * is dead is told by the kernel, which drops a dead process's lock on its part of the file.

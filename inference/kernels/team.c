@@ -28,6 +28,11 @@ int team_size(void)
     return omp_get_max_threads();
 }
 
+bool team_member(void)
+{
+    return omp_get_thread_num() > 0;
+}
+
 static void take_part(void *data)
 {
     const struct job *j = data;

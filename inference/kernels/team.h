@@ -14,6 +14,10 @@ void team_run(int threads, void (*work)(const void *context, int i, int n), cons
 /* Threads of the run under way on the calling thread: what kernel_stream_begin has set. */
 int team_size(void);
 
+/* Whether the calling thread is one of a team, but not the one that has called for it. For signal
+ * handlers too. */
+bool team_member(void);
+
 /*
  * From now on the calling thread works alone, whatever team a kernel was compiled for, or with teams
  * again. Results do not change: shares are cut by the team that comes, a team of one does them all.

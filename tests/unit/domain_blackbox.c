@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "domain/blackbox.h"
+#include "inference/kernels/team.h"
 
 static const struct digest good = { { 1 } }, bad = { { 2 } }, third = { { 3 } };
 static char path[64];
@@ -26,13 +27,23 @@ static struct blackbox *open_box(void)
     return b;
 }
 
-enum death { BY_ABORT, BY_FAULT, BY_KILL, BY_STRANGER, BY_HANGING, BY_LEAVING };
+enum death { BY_ABORT, BY_FAULT, BY_KILL, BY_STRANGER, BY_TEAM, BY_HANGING, BY_LEAVING };
 
 static void *stranger(void *arg)
 {
     (void)arg;
     raise(SIGABRT);
     return NULL;
+}
+
+static void member(const void *context, int i, int n)
+{
+    (void)context;
+    (void)n;
+    if (i > 0)
+        raise(SIGABRT);
+    else
+        pause();
 }
 
 static void *bystander(void *arg)
@@ -57,6 +68,9 @@ static void die(struct blackbox *b, enum death how)
     case BY_STRANGER:
         pthread_create(&t, NULL, stranger, NULL);
         pthread_join(t, NULL);
+        break;
+    case BY_TEAM:
+        team_run(2, member, NULL);
         break;
     case BY_HANGING:
         while (!blackbox_overdue(b, 100, &guilty))
@@ -144,28 +158,29 @@ TEST(a_run_over_its_time_is_guilty_and_the_others_are_not)
     unlink(path);
 }
 
-TEST(a_crash_of_nobody_known_makes_all_suspects)
+TEST(a_crash_in_the_team_of_some_run_makes_all_suspects)
 {
     char reason[BLACKBOX_REASON_BYTES];
 
     new_box();
-    live_and_die(BY_STRANGER, 1000);
+    live_and_die(BY_TEAM, 1000);
     CHECK(!condemned(&good, reason));
     live_and_die(BY_ABORT, 1000);
     CHECK(condemned(&bad, reason));
     CHECK(!condemned(&good, reason));
-    live_and_die(BY_STRANGER, 1000);
+    live_and_die(BY_TEAM, 1000);
     CHECK(condemned(&good, reason));
     unlink(path);
 }
 
-TEST(a_kill_from_outside_and_an_orderly_end_accuse_nobody)
+TEST(other_threads_a_kill_from_outside_and_an_orderly_end_accuse_nobody)
 {
     char reason[BLACKBOX_REASON_BYTES];
 
     new_box();
     for (int i = 0; i < 3; i++) {
         live_and_die(BY_KILL, 1000);
+        CHECK_I64(live_and_die(BY_STRANGER, 1000), SIGABRT);
         live_and_die(BY_LEAVING, 1000);
     }
     CHECK(!condemned(&bad, reason));
