@@ -4,8 +4,8 @@
  * allocation. Codings are a list of those in use: rare ones are old code with a bad record.
  *
  * libtiff's RGBA interface knows strips and tiles, planes, palettes, CMYK, YCbCr and depths up to 16
- * bits. It is asked for one band (the height of a strip or tile) at a time, so that it needs no second
- * picture.
+ * bits, but for inks of 16 bits, which are read here. It is asked for one band (the height of a strip or
+ * tile) at a time, so that it needs no second picture.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -232,6 +232,68 @@ static enum status read_bands(struct reader *r, TIFFRGBAImage *rgba, uint8_t *rg
     return st;
 }
 
+/* ---- inks of 16 bits: the one kind in use that the RGBA interface lacks ---- */
+
+static bool has_deep_inks(TIFF *tiff)
+{
+    uint16_t photometric = 0, bits = 0, samples = 0, planes = PLANARCONFIG_CONTIG, inks = INKSET_CMYK;
+
+    TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &photometric);
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &bits);
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &samples);
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_PLANARCONFIG, &planes);
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_INKSET, &inks);
+    return photometric == PHOTOMETRIC_SEPARATED && bits == 16 && samples >= 4 &&
+           planes == PLANARCONFIG_CONTIG && inks == INKSET_CMYK;
+}
+
+static void inks_to_rgb(const uint16_t *inks, size_t samples, size_t width, uint8_t *rgb)
+{
+    for (size_t x = 0; x < width; x++, inks += samples, rgb += 3)
+        for (int c = 0; c < 3; c++) {
+            const uint32_t light = (65535U - inks[c]) * (65535U - inks[3]) / 65535U;
+
+            rgb[c] = (uint8_t)((light + 128) / 257);
+        }
+}
+
+/* A strip is a tile as wide as the picture. */
+static enum status read_deep_inks(struct reader *r, const struct stored *im, uint8_t *rgb,
+                                  struct fault *f)
+{
+    const bool tiled = TIFFIsTiled(r->tiff);
+    const tmsize_t size = tiled ? TIFFTileSize(r->tiff) : TIFFStripSize(r->tiff);
+    const uint32_t width = (uint32_t)im->width, height = (uint32_t)im->height;
+    const uint32_t step = band_height(r->tiff, height);
+    uint32_t wide = width;
+    uint16_t samples = 4, *piece = NULL;
+    enum status st = ST_OK;
+
+    TIFFGetFieldDefaulted(r->tiff, TIFFTAG_SAMPLESPERPIXEL, &samples);
+    if (tiled)
+        TIFFGetField(r->tiff, TIFFTAG_TILEWIDTH, &wide);
+    if (wide == 0 || size <= 0 || size > LIMIT_IMAGE_CODEC_BYTES)
+        return image_damaged(f, "its pieces have no usable size");
+    if (!(piece = malloc((size_t)size)))
+        return fault_set(f, ST_UNAVAILABLE, NULL, "not enough memory for the picture");
+    for (uint32_t y = 0; y < height && st == ST_OK; y += step)
+        for (uint32_t x = 0; x < width && st == ST_OK; x += wide) {
+            const uint32_t rows = height - y < step ? height - y : step;
+            const uint32_t columns = width - x < wide ? width - x : wide;
+            const tmsize_t got =
+                tiled ? TIFFReadEncodedTile(r->tiff, TIFFComputeTile(r->tiff, x, y, 0, 0), piece, size)
+                      : TIFFReadEncodedStrip(r->tiff, TIFFComputeStrip(r->tiff, y, 0), piece, size);
+
+            if (got < (tmsize_t)((size_t)rows * wide * samples * 2) || r->why[0])
+                st = image_damaged(f, r->why[0] ? r->why : "its TIFF data cannot be read");
+            for (uint32_t row = 0; row < rows && st == ST_OK; row++)
+                inks_to_rgb(piece + (size_t)row * wide * samples, samples, columns,
+                            rgb + ((size_t)(y + row) * width + x) * 3);
+        }
+    free(piece);
+    return st;
+}
+
 static enum status decode(struct slice file, const struct stored *im, uint8_t *rgb, struct fault *f)
 {
     char why[1024] = "";
@@ -243,6 +305,10 @@ static enum status decode(struct slice file, const struct stored *im, uint8_t *r
         return st;
     forget_alpha(r.tiff);
     r.why[0] = '\0';
+    if (has_deep_inks(r.tiff)) {
+        st = read_deep_inks(&r, im, rgb, f);
+        goto out;
+    }
     if (!TIFFRGBAImageOK(r.tiff, why) || !TIFFRGBAImageBegin(&rgba, r.tiff, 1, why)) {
         st = fault_set(f, ST_UNSUPPORTED, NULL, "this kind of TIFF is not supported: %.100s", why);
         goto out;

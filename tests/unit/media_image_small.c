@@ -1,4 +1,4 @@
-/* Pictures that come out smaller where less will do, and what decoding takes. */
+/* Pictures that come out smaller where less will do, what decoding takes, and the inks of TIFF. */
 #include "media/image.h"
 #include "tests/unit/pictures.h"
 #include "tests/unit/test.h"
@@ -110,4 +110,83 @@ TEST(what_decoding_takes_is_told_before)
     buffer_free(&plain);
     buffer_free(&progressive);
     buffer_free(&turned);
+}
+
+/* ---- TIFF in inks, which the other writers of tests/unit/pictures.h do not make ---- */
+
+/* Cyan rises to the right, black downwards; strips or tiles of 16, 8 or 16 bits. */
+static void write_ink_tiff(struct buffer *out, int depth, bool tiled)
+{
+    enum { SIDE = 48, TILE = 16 };
+    char path[] = "/tmp/fovea-tiff-XXXXXX";
+    const int fd = mkstemp(path);
+    TIFF *tiff = TIFFOpen(path, "w");
+    uint16_t line[TILE * TILE * 4 + SIDE * 4] = { 0 };
+    const int wide = tiled ? TILE : SIDE, high = tiled ? TILE : 1;
+    char piece[4096];
+    ssize_t n;
+
+    TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, SIDE);
+    TIFFSetField(tiff, TIFFTAG_IMAGELENGTH, SIDE);
+    TIFFSetField(tiff, TIFFTAG_BITSPERSAMPLE, depth);
+    TIFFSetField(tiff, TIFFTAG_SAMPLESPERPIXEL, 4);
+    TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_SEPARATED);
+    TIFFSetField(tiff, TIFFTAG_COMPRESSION, COMPRESSION_LZW);
+    TIFFSetField(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
+    if (tiled) {
+        TIFFSetField(tiff, TIFFTAG_TILEWIDTH, TILE);
+        TIFFSetField(tiff, TIFFTAG_TILELENGTH, TILE);
+    }
+    for (int y = 0; y < SIDE; y += high)
+        for (int x = 0; x < SIDE; x += wide) {
+            for (int i = 0; i < wide * high; i++) {
+                const int cyan = (x + i % wide) * 5, black = (y + i / wide) * 5;
+
+                if (depth == 16) {
+                    line[i * 4] = (uint16_t)(cyan * 257);
+                    line[i * 4 + 3] = (uint16_t)(black * 257);
+                } else {
+                    ((uint8_t *)line)[i * 4] = (uint8_t)cyan;
+                    ((uint8_t *)line)[i * 4 + 3] = (uint8_t)black;
+                }
+            }
+            if (tiled)
+                TIFFWriteTile(tiff, line, (uint32_t)x, (uint32_t)y, 0, 0);
+            else
+                TIFFWriteScanline(tiff, line, (uint32_t)y, 0);
+        }
+    TIFFClose(tiff);
+    while ((n = read(fd, piece, sizeof piece)) > 0)
+        buffer_bytes(out, piece, (size_t)n);
+    close(fd);
+    unlink(path);
+}
+
+TEST(tiffs_in_inks_are_read)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        struct buffer file = { 0 };
+        struct fault f = FAULT_INIT;
+        struct image im = { 0 };
+        int worst = 0;
+
+        write_ink_tiff(&file, kind & 1 ? 16 : 8, kind & 2);
+        if (image_decode(file.p, file.n, &im, &f) != ST_OK) {
+            TEST_FAIL_("%d bits, tiled %d: %s", kind & 1 ? 16 : 8, kind & 2, f.detail);
+            buffer_free(&file);
+            continue;
+        }
+        for (int y = 0; y < im.height; y++)
+            for (int x = 0; x < im.width; x++) {
+                const uint8_t *rgb = im.rgb + (y * im.width + x) * 3;
+                const int paper = 255 - y * 5, red = (255 - x * 5) * paper / 255;
+                const int off = abs(rgb[0] - red) + abs(rgb[1] - paper) + abs(rgb[2] - paper);
+
+                worst = off > worst ? off : worst;
+            }
+        if (worst > 4)
+            TEST_FAIL_("%d bits, tiled %d: a pixel is off by %d", kind & 1 ? 16 : 8, kind & 2, worst);
+        image_free(&im);
+        buffer_free(&file);
+    }
 }
