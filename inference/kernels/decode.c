@@ -1,4 +1,5 @@
 /* See decode.h: 16 cells at a time, one in each lane. */
+#include <math.h>
 #include "inference/kernels/decode.h"
 #include "inference/kernels/simd.h"
 #include "inference/kernels/team.h"
@@ -75,6 +76,33 @@ INLINE_AVX512 void read_sides(const struct decode *d, const struct decode_level 
     }
 }
 
+INLINE_AVX512 __m512 angle_of(const struct decode *d, __m512 x)
+{
+    const __m512 turns = _mm512_sub_ps(sigmoid_512(x), _mm512_set1_ps(0.25f));
+
+    return d->extra == DECODE_ANGLE ? _mm512_mul_ps(turns, _mm512_set1_ps((float)M_PI)) : x;
+}
+
+/* The offset of 16 boxes' centres from their anchors, turned by their angles. */
+INLINE_AVX512 void turn(const struct decode *d, const struct decode_level *l, size_t at, size_t n,
+                        __m512 *x, __m512 *y)
+{
+    _Alignas(64) float sine[16], cosine[16];
+    const __m512 u = *x, v = *y;
+    __m512 extras[16], s, c;
+
+    read_cells(l->extras + at * 16, n, extras);
+    _mm512_store_ps(sine, angle_of(d, extras[0]));
+    for (size_t i = 0; i < 16; i++) {
+        cosine[i] = cosf(sine[i]);
+        sine[i] = sinf(sine[i]);
+    }
+    s = _mm512_load_ps(sine);
+    c = _mm512_load_ps(cosine);
+    *x = _mm512_fmsub_ps(u, c, _mm512_mul_ps(v, s));
+    *y = _mm512_fmadd_ps(u, s, _mm512_mul_ps(v, c));
+}
+
 /* Where the anchors of 16 cells from `at` on are, in cells. */
 INLINE_AVX512 void find_anchors(const struct decode_level *l, size_t at, __m512 *x, __m512 *y)
 {
@@ -97,14 +125,18 @@ INLINE_AVX512 void decode_boxes(const struct decode *d, const struct decode_leve
 
     read_sides(d, l, at, n, side);
     find_anchors(l, at, &x, &y);
-    if (d->corners) {
+    if (d->boxes == DECODE_CORNERS) {
         box[0] = _mm512_sub_ps(x, side[0]);
         box[1] = _mm512_sub_ps(y, side[1]);
         box[2] = _mm512_add_ps(x, side[2]);
         box[3] = _mm512_add_ps(y, side[3]);
     } else {
-        box[0] = _mm512_fmadd_ps(_mm512_sub_ps(side[2], side[0]), half, x);
-        box[1] = _mm512_fmadd_ps(_mm512_sub_ps(side[3], side[1]), half, y);
+        box[0] = _mm512_mul_ps(_mm512_sub_ps(side[2], side[0]), half);
+        box[1] = _mm512_mul_ps(_mm512_sub_ps(side[3], side[1]), half);
+        if (d->boxes == DECODE_ROTATED)
+            turn(d, l, at, n, &box[0], &box[1]);
+        box[0] = _mm512_add_ps(box[0], x);
+        box[1] = _mm512_add_ps(box[1], y);
         box[2] = _mm512_add_ps(side[0], side[2]);
         box[3] = _mm512_add_ps(side[1], side[3]);
     }
@@ -125,6 +157,38 @@ INLINE_AVX512 void decode_scores(const struct decode *d, const struct decode_lev
         _mm512_mask_storeu_ps(rows + i * d->anchors, real, sigmoid_512(x[i]));
 }
 
+/* Values of points: v, or 2 v, cells from the anchor, or half a cell before it; in pixels. */
+INLINE_AVX512 __m512 point_of(const struct decode *d, const struct decode_level *l, __m512 v,
+                              __m512 anchor)
+{
+    if (d->extra == DECODE_POINTS)
+        v = _mm512_add_ps(_mm512_add_ps(v, v), _mm512_sub_ps(anchor, _mm512_set1_ps(0.5f)));
+    else
+        v = _mm512_add_ps(v, anchor);
+    return _mm512_mul_ps(v, _mm512_set1_ps(l->stride));
+}
+
+/* As decode_scores. */
+INLINE_AVX512 void decode_extras(const struct decode *d, const struct decode_level *l, size_t k,
+                                 size_t at, size_t n, float *rows)
+{
+    const __mmask16 real = (__mmask16)((1u << n) - 1);
+    const size_t channels = d->extras - k < 16 ? d->extras - k : 16;
+    __m512 x[16], across, down;
+
+    read_cells(l->extras + (k * l->plane / 16 + at) * 16, n, x);
+    find_anchors(l, at, &across, &down);
+    for (size_t i = 0; i < channels; i++) {
+        const size_t axis = (k + i) % d->dims;
+        __m512 v = x[i];
+        if (d->extra == DECODE_ANGLE || d->extra == DECODE_PLAIN_ANGLE)
+            v = angle_of(d, v);
+        else if (d->extra != DECODE_RAW)
+            v = axis == 2 ? sigmoid_512(v) : point_of(d, l, v, axis ? down : across);
+        _mm512_mask_storeu_ps(rows + i * d->anchors, real, v);
+    }
+}
+
 /* Block by block, so that few rows are written at a time. */
 static TARGET_AVX512 void decode_part(const void *context, int part, int parts)
 {
@@ -143,6 +207,10 @@ static TARGET_AVX512 void decode_part(const void *context, int part, int parts)
             for (size_t at = first; at < last; at += 16)
                 decode_scores(d, l, k, at, last - at < 16 ? last - at : 16,
                               rows + (4 + k) * d->anchors + at);
+        for (size_t k = 0; k < d->extras; k += 16)
+            for (size_t at = first; at < last; at += 16)
+                decode_extras(d, l, k, at, last - at < 16 ? last - at : 16,
+                              rows + (4 + d->classes + k) * d->anchors + at);
         rows += l->plane;
     }
 }

@@ -1,18 +1,28 @@
 /*
- * Feature maps of an anchor-free YOLO head in blocks of 16 channels to rows of boxes and scores; what
- * the operator YoloDecode means, for boxes without extras. AVX-512 only.
+ * Feature maps of an anchor-free YOLO head in blocks of 16 channels to rows of boxes, scores and extras;
+ * what the operator YoloDecode means, whose file explains the kinds. AVX-512 only.
  */
 #ifndef INFERENCE_KERNELS_DECODE_H
 #define INFERENCE_KERNELS_DECODE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum { DECODE_LEVELS = 8 };
 
+enum decode_boxes { DECODE_CENTRE, DECODE_CORNERS, DECODE_ROTATED };
+enum decode_extra {
+    DECODE_NONE,
+    DECODE_RAW,
+    DECODE_ANGLE,
+    DECODE_PLAIN_ANGLE,
+    DECODE_POINTS,
+    DECODE_OFFSET_POINTS,
+};
+
 struct decode_level {
     const float *boxes;  /* [4 * bins / 16 or 1][plane][16] */
     const float *scores; /* [classes / 16, rounded up][plane][16], logits */
+    const float *extras; /* [extras / 16, rounded up][plane][16] */
     size_t plane, width; /* cells; in a row */
     float stride;        /* pixels of a cell */
 };
@@ -20,10 +30,12 @@ struct decode_level {
 struct decode {
     struct decode_level levels[DECODE_LEVELS];
     int nlevels;
-    int bins;     /* 16, or 1: distances are the values themselves */
-    bool corners; /* x0, y0, x1, y1 instead of cx, cy, w, h */
-    size_t classes, anchors;
-    float *rows; /* [4 + classes][anchors] */
+    int bins;                /* 16, or 1: distances are the values themselves */
+    enum decode_boxes boxes; /* rotated: extras are one angle */
+    enum decode_extra extra;
+    size_t classes, extras, anchors;
+    size_t dims; /* values of a point: 2 or 3 */
+    float *rows; /* [4 + classes + extras][anchors] */
 };
 
 void decode_run(const struct decode *d, int threads);

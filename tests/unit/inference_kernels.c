@@ -316,58 +316,73 @@ TEST(silu_of_large_and_small_numbers_is_right)
     free(y);
 }
 
+struct decode_case {
+    int bins, classes, extras, dims;
+    enum decode_boxes boxes;
+    enum decode_extra extra;
+};
+
 /* Two levels of odd sizes through the operator's reference and through the kernel. */
-static void check_decode(struct random *r, int bins, int classes, bool corners)
+static void check_decode(struct random *r, const struct decode_case *k)
 {
+    static const char *const boxes[] = { "centre", "corners", "rotated" };
+    static const char *const extras[] = { "none",        "raw",    "angle",
+                                          "plain-angle", "points", "offset-points" };
     static const float strides[] = { 8, 16 };
     const int64_t height[] = { 5, 3 }, width[] = { 7, 4 };
     const struct attribute attributes[] = {
         { .name = "strides", .kind = ATTRIBUTE_FLOATS, .n = 2, .floats = strides },
-        { .name = "boxes", .kind = ATTRIBUTE_STRING, .s = corners ? "corners" : "centre" },
+        { .name = "boxes", .kind = ATTRIBUTE_STRING, .s = boxes[k->boxes] },
+        { .name = "extra", .kind = ATTRIBUTE_STRING, .s = extras[k->extra] },
+        { .name = "dims", .kind = ATTRIBUTE_INT, .i = k->dims },
     };
-    const struct node node = { .nattributes = 2,
+    const struct node node = { .nattributes = 4,
                                .attributes = (struct attribute *)(uintptr_t)attributes };
-    const size_t anchors = 35 + 12, floats = (4 + (size_t)classes) * anchors;
-    float *want = calloc(floats, sizeof *want), *got = calloc(floats, sizeof *got);
-    struct value maps[4],
-        rows = { .rank = 3, .dims = { 1, 4 + classes, (int64_t)anchors }, .data = want };
+    const int per_level = k->extra == DECODE_NONE ? 2 : 3;
+    const size_t anchors = 35 + 12, rows = 4 + (size_t)k->classes + (size_t)k->extras;
+    float *want = calloc(rows * anchors, sizeof *want), *got = calloc(rows * anchors, sizeof *got);
+    struct value maps[6],
+        y = { .rank = 3, .dims = { 1, (int64_t)rows, (int64_t)anchors }, .data = want };
     struct decode d = { .nlevels = 2,
-                        .bins = bins,
-                        .corners = corners,
-                        .classes = (size_t)classes,
+                        .bins = k->bins,
+                        .boxes = k->boxes,
+                        .extra = k->extra,
+                        .classes = (size_t)k->classes,
+                        .extras = (size_t)k->extras,
+                        .dims = (size_t)k->dims,
                         .anchors = anchors,
                         .rows = got };
-    const struct value *in[] = { &maps[0], &maps[1], &maps[2], &maps[3] };
-    struct value *out[] = { &rows };
-    const struct call call = { .node = &node, .nin = 4, .nout = 1, .in = in, .out = out };
+    const struct value *in[] = { &maps[0], &maps[1], &maps[2], &maps[3], &maps[4], &maps[5] };
+    struct value *out[] = { &y };
+    const struct call call = { .node = &node, .nin = 2 * per_level, .nout = 1, .in = in, .out = out };
+    float *blocks[6];
 
-    for (int i = 0; i < 4; i++) {
-        const int64_t channels = i % 2 ? classes : 4 * bins;
-        const size_t plane = (size_t)(height[i / 2] * width[i / 2]);
-        maps[i] = (struct value){ .rank = 4, .dims = { 1, channels, height[i / 2], width[i / 2] } };
-        maps[i].data = random_floats(r, (size_t)channels * plane);
-        for (size_t k = 0; k < (size_t)channels * plane; k++)
-            value_f32(&maps[i])[k] *= 8;
+    for (int i = 0; i < 2 * per_level; i++) {
+        const int level = i / per_level;
+        const int64_t channels[] = { 4 * k->bins, k->classes, k->extras };
+        const size_t plane = (size_t)(height[level] * width[level]), c = (size_t)channels[i % per_level];
+        maps[i] = (struct value){ .rank = 4, .dims = { 1, (int64_t)c, height[level], width[level] } };
+        maps[i].data = random_floats(r, c * plane);
+        for (size_t n = 0; n < c * plane; n++)
+            value_f32(&maps[i])[n] *= 8;
+        blocks[i] = to_blocks(maps[i].data, c, plane);
     }
     for (int i = 0; i < 2; i++)
-        d.levels[i] = (struct decode_level){
-            .boxes = to_blocks(maps[2 * i].data, 4 * (size_t)bins, (size_t)(height[i] * width[i])),
-            .scores = to_blocks(maps[2 * i + 1].data, (size_t)classes, (size_t)(height[i] * width[i])),
-            .plane = (size_t)(height[i] * width[i]),
-            .width = (size_t)width[i],
-            .stride = strides[i]
-        };
+        d.levels[i] = (struct decode_level){ .boxes = blocks[per_level * i],
+                                             .scores = blocks[per_level * i + 1],
+                                             .extras = per_level > 2 ? blocks[per_level * i + 2] : NULL,
+                                             .plane = (size_t)(height[i] * width[i]),
+                                             .width = (size_t)width[i],
+                                             .stride = strides[i] };
     op_internal("YoloDecode")->reference(&call);
-    decode_run(&d, 1 + bins % 3);
-    for (size_t i = 0; i < floats; i++)
-        if (!(fabsf(want[i] - got[i]) <= (i < 4 * anchors ? 2e-4f : 1e-6f)))
-            TEST_FAIL_("%d bins, %d classes: value %zu is %g, not %g", bins, classes, i, (double)got[i],
-                       (double)want[i]);
-    for (int i = 0; i < 4; i++)
+    decode_run(&d, 1 + k->bins % 3);
+    for (size_t i = 0; i < rows * anchors; i++)
+        if (!(fabsf(want[i] - got[i]) <= (i < 4 * anchors ? 2e-4f : 1e-6f * (1 + fabsf(want[i])))))
+            TEST_FAIL_("%s boxes, %s, %d bins: value %zu is %g, not %g", boxes[k->boxes],
+                       extras[k->extra], k->bins, i, (double)got[i], (double)want[i]);
+    for (int i = 0; i < 2 * per_level; i++) {
         free(maps[i].data);
-    for (int i = 0; i < 2; i++) {
-        free((void *)(uintptr_t)d.levels[i].boxes);
-        free((void *)(uintptr_t)d.levels[i].scores);
+        free(blocks[i]);
     }
     free(want);
     free(got);
@@ -375,12 +390,22 @@ static void check_decode(struct random *r, int bins, int classes, bool corners)
 
 TEST(decoded_rows_match_the_operators_reference)
 {
+    static const struct decode_case cases[] = {
+        { 16, 80, 0, 2, DECODE_CENTRE, DECODE_NONE },
+        { 16, 3, 0, 2, DECODE_CORNERS, DECODE_NONE },
+        { 1, 17, 0, 2, DECODE_CORNERS, DECODE_NONE },
+        { 1, 1, 0, 2, DECODE_CENTRE, DECODE_NONE },
+        { 16, 5, 32, 2, DECODE_CENTRE, DECODE_RAW },
+        { 16, 15, 1, 2, DECODE_ROTATED, DECODE_ANGLE },
+        { 1, 15, 1, 2, DECODE_ROTATED, DECODE_PLAIN_ANGLE },
+        { 16, 1, 51, 3, DECODE_CENTRE, DECODE_POINTS },
+        { 16, 2, 10, 2, DECODE_CENTRE, DECODE_POINTS },
+        { 1, 1, 51, 3, DECODE_CORNERS, DECODE_OFFSET_POINTS },
+    };
     struct random r = { 5 };
 
     if (cpu_isa() < CPU_AVX512)
         SKIP("needs AVX-512");
-    check_decode(&r, 16, 80, false);
-    check_decode(&r, 16, 3, true);
-    check_decode(&r, 1, 17, true);
-    check_decode(&r, 1, 1, false);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_decode(&r, &cases[i]);
 }
