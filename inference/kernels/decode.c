@@ -109,8 +109,9 @@ INLINE_AVX512 void find_anchors(const struct decode_level *l, size_t at, __m512 
     _Alignas(64) float across[16], down[16];
 
     for (size_t i = 0; i < 16; i++) {
-        across[i] = (float)((at + i) % l->width) + 0.5f;
-        down[i] = (float)((at + i) / l->width) + 0.5f;
+        const size_t row = (at + i) / l->width, column = (at + i) % l->width;
+        across[i] = (float)column + 0.5f;
+        down[i] = (float)row + 0.5f;
     }
     *x = _mm512_load_ps(across);
     *y = _mm512_load_ps(down);
