@@ -329,7 +329,7 @@ int blackbox_begin(struct blackbox *b, const struct digest *weights, enum blackb
         struct note *n = &b->mine->notes[i];
 
         n->weights = *weights;
-        n->work = work;
+        n->work = (int)work;
         n->allowed_ms = allowed_ms;
         n->age_ms = 0;
         atomic_store(&n->cause, 0);
