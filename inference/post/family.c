@@ -3,14 +3,17 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include "inference/graph/late.h"
 
 /* Those that need the most to be true come first. */
 static const struct family *const families[] = {
-    &family_yolo_classify, &family_yunet,      &family_ultraface,  &family_ssd,
-    &family_nanodet,       &family_fastestdet, &family_dbnet,      &family_yolox,
-    &family_nanodet_plus,  &family_rows,       &family_rtdetr,     &family_yolov6,
-    &family_yolov5,        &family_yolov8,     &family_classifier, &family_yolov5_classify,
+    &family_yolo_classify, &family_yunet,           &family_ultraface,  &family_ssd,
+    &family_nanodet,       &family_fastestdet,      &family_dbnet,      &family_yolox,
+    &family_nanodet_plus,  &family_kept_rows,       &family_kept_parts, &family_rows,
+    &family_rtdetr,        &family_yolov6,          &family_yolov5,     &family_yolov8,
+    &family_classifier,    &family_yolov5_classify,
 };
 
 enum { NFAMILIES = sizeof families / sizeof families[0] };
@@ -36,6 +39,9 @@ static bool fits(const struct family *family, const struct head_facts *f, struct
         h.nmasks > LIMIT_MASK_COEFFICIENTS)
         return false;
     h.family = family;
+    for (size_t i = 0; i < f->noutputs; i++)
+        if (f->outputs[i].late)
+            h.late[h.nlate++] = (struct late_output){ (int)i, f->outputs[i].v };
     *ret = h;
     return true;
 }
@@ -110,6 +116,61 @@ static bool reads_input(const struct graph *g, const struct node *n)
     return false;
 }
 
+/* Past nodes that only rename or fold dimensions. */
+static const struct node *maker(const struct graph *g, int tensor)
+{
+    static const char *const moves[] = { "Identity", "Unsqueeze", "Squeeze", "Reshape" };
+
+    for (int steps = 0; steps < g->nnodes; steps++) {
+        const int producer = g->tensors[tensor].producer;
+        const struct node *n = producer == GRAPH_NONE ? NULL : &g->nodes[producer];
+        bool passes = false;
+        for (size_t i = 0; n && i < sizeof moves / sizeof moves[0]; i++)
+            passes |= strcmp(n->type, moves[i]) == 0;
+        if (!passes || n->ninputs == 0 || n->inputs[0] == GRAPH_NONE)
+            return n;
+        tensor = n->inputs[0];
+    }
+    return NULL;
+}
+
+/* Columns of a Concat along the last dim whose part was cast from integers. */
+static uint32_t integer_columns(const struct graph *g, int output)
+{
+    const struct node *n = maker(g, output), *part;
+    const struct value *v = &g->tensors[output].v;
+    uint32_t columns = 0;
+    int64_t at = 0, axis = n ? node_int(n, "axis", 0) : 0;
+
+    if (!n || strcmp(n->type, "Concat") != 0 || v->rank == 0 || (axis != -1 && axis != v->rank - 1))
+        return 0;
+    for (int i = 0; i < n->ninputs && n->inputs[i] != GRAPH_NONE; i++) {
+        const struct value *p = &g->tensors[n->inputs[i]].v;
+        if (p->rank != v->rank)
+            return 0;
+        part = maker(g, n->inputs[i]);
+        for (int64_t k = 0; part && k < p->dims[p->rank - 1] && at + k < 32; k++)
+            if (strcmp(part->type, "Cast") == 0 && part->inputs[0] != GRAPH_NONE &&
+                g->tensors[part->inputs[0]].v.type == DTYPE_I64)
+                columns |= (uint32_t)1 << (at + k);
+        at += p->dims[p->rank - 1];
+    }
+    return columns;
+}
+
+/* Marks late outputs; without memory none is. */
+static void read_late(const struct graph *g, struct head_facts *ret)
+{
+    bool *late = calloc((size_t)g->ntensors + 1, sizeof *late);
+
+    for (int i = 0; late && i < g->nnodes; i++)
+        if (!g->nodes[i].dead)
+            (void)late_mark(&g->nodes[i], late);
+    for (size_t i = 0; late && i < ret->noutputs; i++)
+        ret->outputs[i].late = late[g->outputs[i]];
+    free(late);
+}
+
 void head_read_graph(const struct graph *g, struct head_facts *ret)
 {
     for (int i = 0; i < g->nnodes; i++) {
@@ -119,7 +180,11 @@ void head_read_graph(const struct graph *g, struct head_facts *ret)
     }
     ret->noutputs = (size_t)g->noutputs < HEAD_OUTPUTS ? (size_t)g->noutputs : HEAD_OUTPUTS;
     for (size_t i = 0; i < ret->noutputs; i++)
-        ret->outputs[i] = (struct output_fact){ g->tensors[g->outputs[i]].v, made_by(g, g->outputs[i]) };
+        ret->outputs[i] = (struct output_fact){ .v = g->tensors[g->outputs[i]].v,
+                                                .made_by = made_by(g, g->outputs[i]),
+                                                .name = g->tensors[g->outputs[i]].name,
+                                                .integers = integer_columns(g, g->outputs[i]) };
+    read_late(g, ret);
 }
 
 /* ---- for families ---- */

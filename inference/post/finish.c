@@ -156,6 +156,21 @@ static bool detail(const struct head *h, const struct value out[], const struct 
     return true;
 }
 
+/* Whether a run gave what the head was recognised by. */
+static bool late_fit(const struct head *h, const struct value out[])
+{
+    for (int i = 0; i < h->nlate; i++) {
+        const struct value *got = &out[h->late[i].output], *most = &h->late[i].most;
+        if (got->type != most->type || got->rank != most->rank)
+            return false;
+        for (int k = 0; k < got->rank; k++)
+            if (got->dims[k] != most->dims[k] &&
+                !(h->family->variable && h->nmasks == 0 && got->dims[k] < most->dims[k]))
+                return false;
+    }
+    return true;
+}
+
 enum status prediction_finish(const struct head *h, const struct value out[], const struct letterbox *l,
                               const struct predict_options *o, struct prediction *p, struct fault *f)
 {
@@ -163,6 +178,9 @@ enum status prediction_finish(const struct head *h, const struct value out[], co
     struct mask_maker m = { 0 };
     bool ok;
 
+    if (!late_fit(h, out))
+        return fault_set(f, ST_UNSUPPORTED, "model",
+                         "its outputs took another shape than those of family %s have", h->family->name);
     h->family->decode(h, out, o->conf, &c);
     ok = !c.failed && choose(h, o, &c) && detail(h, out, l, &c, &m, p);
     mask_free(&m);

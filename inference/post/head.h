@@ -30,6 +30,9 @@ struct head_facts {
     struct output_fact {
         struct value v;
         const char *made_by; /* last operator that computes, beyond reshapes: "Sigmoid"; may be empty */
+        const char *name;    /* may be NULL */
+        bool late;           /* its shape is an upper bound (graph/late.h) */
+        uint32_t integers;   /* bit k: column k of the last dim was made from integers */
     } outputs[HEAD_OUTPUTS];
 };
 
@@ -55,8 +58,14 @@ struct head {
     int nlevels;
     struct level levels[HEAD_LEVELS];
     int input_height, input_width;
-    bool logits;     /* scores are yet to be squashed */
-    bool background; /* class 0 is "nothing" */
+    bool logits;      /* scores are yet to be squashed */
+    bool background;  /* class 0 is "nothing" */
+    bool class_first; /* before the score, in rows of finished boxes */
+    int nlate;
+    struct late_output {
+        int output;
+        struct value most; /* its shape, as an upper bound */
+    } late[HEAD_OUTPUTS];
 };
 
 enum suppression { SUPPRESS_NONE, SUPPRESS_GREEDY };
@@ -67,6 +76,8 @@ struct family {
     const struct preprocess *preprocess;
     const char *const *labels; /* class names where the file has none, NULL-terminated; or NULL */
     bool declared_only;        /* never guessed: shapes alone do not tell it from another */
+    bool variable; /* decode asks the values for the dims of late outputs; without it a run that
+                      gives less than the most is refused */
     /* ret: zeroed but for input size; on true all but family is filled. */
     bool (*recognise)(const struct head_facts *f, struct head *ret);
     /* out[HEAD_OUTPUTS]: dense float32. Scores above conf. NULL: raw tensors. */

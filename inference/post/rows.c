@@ -1,8 +1,9 @@
 /*
  * Heads that write finished rows: YOLOv10, YOLO26 and exports with suppression inside. [1, n, columns],
- * n at most a thousand, padded with rows of low score. A row: x0, y0, x1, y1, score, class, then mask
- * coefficients or finished key points; of rotated boxes: centre x, centre y, width, height, score,
- * class, angle. Nothing is suppressed: the network, or the export, has seen to it.
+ * n at most a thousand or what suppression inside keeps, padded with rows of low score. A row: x0, y0,
+ * x1, y1, score, class, then mask coefficients or finished key points; of rotated boxes: centre x,
+ * centre y, width, height, score, class, angle. Nothing is suppressed: the network, or the export, has
+ * seen to it.
  */
 #include <math.h>
 #include "inference/post/family.h"
@@ -14,12 +15,13 @@ static bool recognise(const struct head_facts *f, struct head *ret)
 {
     const struct value *v = &f->outputs[0].v;
     size_t extra;
+    const bool kept = f->outputs[0].late; /* the graph itself suppresses */
 
-    if (!fact_is(f, 0, 3) || v->dims[1] > ROWS_MAX ||
+    if (!fact_is(f, 0, 3) || (v->dims[1] > ROWS_MAX && !kept) ||
         !table_task(f, FIXED, (size_t)v->dims[2], ret, &extra))
         return false;
     /* two classes with a score each would look the same */
-    if ((size_t)v->dims[2] != FIXED + extra || (!f->end_to_end && f->nclasses == FIXED - SCORE))
+    if ((size_t)v->dims[2] != FIXED + extra || (!f->end_to_end && !kept && f->nclasses == FIXED - SCORE))
         return false;
     table_layout(v, true, ret);
     ret->nclasses = f->nclasses;
@@ -37,7 +39,9 @@ static struct candidate corners(const float *r)
 
 static void decode(const struct head *h, const struct value out[], float conf, struct candidates *ret)
 {
-    for (size_t i = 0; i < h->n; i++) {
+    const size_t n = h->nlate ? value_elements(&out[0]) / h->row : h->n; /* may be fewer */
+
+    for (size_t i = 0; i < n && (!h->nlate || out[0].dims[2] == (int64_t)h->row); i++) {
         const float *r = (const float *)out[0].data + i * h->row;
         struct candidate c;
 
@@ -58,6 +62,7 @@ const struct family family_rows = {
     .name = "end2end",
     .suppression = SUPPRESS_NONE,
     .preprocess = &preprocess_yolo,
+    .variable = true,
     .recognise = recognise,
     .decode = decode,
 };

@@ -3,8 +3,8 @@
  * are in them, decoding, suppression, masks, key points and drawing stay within their memory, and what
  * comes out lies in the picture.
  *
- * The input: family, task, metadata, shapes of up to twelve outputs, then the numbers, read again and
- * again.
+ * The input: family, task, metadata, shapes of up to twelve outputs, some of which a run may shorten,
+ * then the numbers, read again and again.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -53,7 +53,14 @@ static void read_output(struct input *in, struct output_fact *o)
 {
     static const char *const makers[] = { "", "Softmax", "Sigmoid", "Conv" };
 
-    *o = (struct output_fact){ { .type = DTYPE_F32, .rank = 2 + take(in) % 3 }, makers[take(in) & 3] };
+    const int shape = take(in), made = take(in);
+
+    *o = (struct output_fact){ .v = { .type = made & 128 ? DTYPE_I64 : DTYPE_F32,
+                                      .rank = 2 + (shape & 63) % 3 },
+                               .made_by = makers[made & 3],
+                               .name = made & 64 ? "classes" : NULL,
+                               .late = shape & 128,
+                               .integers = made & 32 ? 1u << 5 : 0 };
     for (int i = 0; i < o->v.rank; i++)
         o->v.dims[i] = i == 0 ? 1 : dim(in);
 }
@@ -117,11 +124,17 @@ static void run(const struct head *h, const struct head_facts *f, struct input *
     struct fault fault = FAULT_INIT;
 
     for (size_t i = 0; i < f->noutputs; i++) {
-        const size_t n = value_elements(&f->outputs[i].v);
+        size_t n;
         out[i] = f->outputs[i].v;
-        out[i].data = malloc(n * sizeof(float)); /* exactly: a step beyond is seen */
+        for (int k = 0; f->outputs[i].late && k < out[i].rank; k++)
+            out[i].dims[k] -= take(in) % 4 == 0 && out[i].dims[k] > 0;
+        n = value_elements(&out[i]);
+        out[i].data = malloc(value_bytes(&out[i])); /* exactly: a step beyond is seen */
         for (size_t k = 0; out[i].data && k < n; k++)
-            value_f32(&out[i])[k] = number(in, k);
+            if (out[i].type == DTYPE_I64)
+                value_i64(&out[i])[k] = (int64_t)(k * 7 % 13) - 2;
+            else
+                value_f32(&out[i])[k] = number(in, k);
     }
     if (p.arena && prediction_finish(h, out, &l, &o, &p, &fault) == ST_OK)
         check_prediction(&p);

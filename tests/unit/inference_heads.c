@@ -22,7 +22,7 @@ static void add_output(struct head_facts *f, const char *made_by, int rank, ...)
     struct output_fact *o = &f->outputs[f->noutputs++];
     va_list dims;
 
-    *o = (struct output_fact){ { .type = DTYPE_F32, .rank = rank }, made_by };
+    *o = (struct output_fact){ .v = { .type = DTYPE_F32, .rank = rank }, .made_by = made_by };
     va_start(dims, rank);
     for (int i = 0; i < rank; i++)
         o->v.dims[i] = va_arg(dims, int);
