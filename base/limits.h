@@ -90,6 +90,9 @@ enum {
     LIMIT_PT_ELEMENTS = 1 << 20,          /* of weights, beside four for each byte of the file */
     LIMIT_PT_RUNS = 8000,                 /* modules of a network, each time that one is used */
 
+    LIMIT_TRIAL_PICTURES = 32, /* of a project, for the accuracy gate */
+    LIMIT_TRIAL_S = 300,       /* that trying one precision of one model may take */
+
     LIMIT_SQL_FILES = 1000, /* of sql/: ours, but read from disk */
     LIMIT_SQL_FILE_BYTES = 4 << 20,
 };

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/condemned.h"
+#include "cli/gate.h"
 #include "cli/model_file.h"
 #include "inference/predictor.h"
 #include "media/store.h"
@@ -203,6 +204,17 @@ const struct command model_commands[] = {
                      { "project", "NAME", "by name or slug; made when absent (default \"Models\")", false },
                      { "name", "NAME", "name of the model (default: that of the file)", false } },
         .run = run_import,
+    },
+    {
+        .words = "model list",
+        .help = "show models, and what automatic precision is for them on this processor",
+        .run = gate_list,
+    },
+    {
+        .words = "model gate",
+        .argument = "MODEL",
+        .help = "try the cheaper precisions of this processor on a model, by id, now",
+        .run = gate_run,
     },
     {
         .words = "model condemned",

@@ -134,9 +134,11 @@ static enum status refuse_condemned(struct serving *s, const struct digest *weig
     return fault_set(f, ST_INVALID, NULL, "the model cannot be run here: %s", v.reason);
 }
 
-static enum status load(struct serving *s, struct served_model *m, struct fault *f)
+static enum status load(struct serving *s, struct served_model *m, enum precision precision,
+                        struct fault *f)
 {
-    const struct load_options how = { .compile.threads = s->slots, .bytes_stay = true };
+    const struct load_options how = { .compile = { .threads = s->slots, .precision = precision },
+                                      .bytes_stay = true };
     int note;
     enum status st;
 
@@ -153,12 +155,13 @@ static enum status load(struct serving *s, struct served_model *m, struct fault 
 }
 
 /* The new entry m, filled; or gone. Under the lock, which is given up meanwhile. */
-static enum status fill(struct serving *s, struct served_model *m, struct fault *f)
+static enum status fill(struct serving *s, struct served_model *m, enum precision precision,
+                        struct fault *f)
 {
     enum status st;
 
     pthread_mutex_unlock(&s->lock);
-    st = load(s, m, f);
+    st = load(s, m, precision, f);
     pthread_mutex_lock(&s->lock);
     m->loading = false;
     s->loads++;
@@ -191,6 +194,12 @@ static enum status await_loaded(struct serving *s, const struct digest *weights,
 enum status serving_get(struct serving *s, const struct digest *weights, struct served_model **ret,
                         struct fault *f)
 {
+    return serving_get_for(s, weights, PRECISION_F32, ret, f);
+}
+
+enum status serving_get_for(struct serving *s, const struct digest *weights, enum precision precision,
+                            struct served_model **ret, struct fault *f)
+{
     struct served_model *m = NULL;
     enum status st = refuse_condemned(s, weights, f);
 
@@ -201,7 +210,7 @@ enum status serving_get(struct serving *s, const struct digest *weights, struct 
         if (m)
             m->users++;
         else if ((st = add(s, weights, &m, f)) == ST_OK)
-            st = fill(s, m, f);
+            st = fill(s, m, precision, f);
     }
     if (st == ST_OK) {
         m->used = ++s->clock;

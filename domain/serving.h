@@ -33,6 +33,10 @@ void serving_free(struct serving *s); /* accepts NULL; nobody is in a call or ho
  * ST_INVALID: refused, with the reason, or not a model. */
 enum status serving_get(struct serving *s, const struct digest *weights, struct served_model **ret,
                         struct fault *f) MUST_USE;
+/* The same; if it has to be loaded it is compiled for that precision first, others when they are asked
+ * for. */
+enum status serving_get_for(struct serving *s, const struct digest *weights, enum precision precision,
+                            struct served_model **ret, struct fault *f) MUST_USE;
 void serving_put(struct serving *s, struct served_model *m); /* accepts NULL */
 const struct predictor *served_predictor(const struct served_model *m);
 

@@ -73,6 +73,14 @@ size_t predictor_memory_bytes(const struct predictor *d)
     return n;
 }
 
+/* Automatic that nobody has settled is float32; so is exact. */
+static enum precision precision_of(enum precision asked, enum precision of_load, bool exact)
+{
+    const enum precision p = asked == PRECISION_AUTO ? of_load : asked;
+
+    return p == PRECISION_AUTO || exact ? PRECISION_F32 : p;
+}
+
 static enum status compile_own_size(struct predictor *d, struct fault *f)
 {
     struct graph *g = d->source.bound;
@@ -99,6 +107,7 @@ enum status predictor_load(const void *bytes, size_t n, const struct load_option
     }
     pthread_mutex_init(d->lock, NULL);
     d->compile = o ? o->compile : (struct compile_options){ 0 };
+    d->compile.precision = precision_of(PRECISION_AUTO, d->compile.precision, d->compile.exact);
     d->views = o && o->bytes_stay;
     if ((st = opened_model_read_as(bytes, n, d->views ? ONNX_WEIGHTS_VIEWED : ONNX_WEIGHTS_COPIED,
                                    o ? o->family : NULL, &d->source, f)) != ST_OK)
@@ -160,13 +169,13 @@ static enum status compile_size(const struct predictor *d, const struct compiled
 static struct compiled wanted_size(const struct predictor *d, const struct predict_options *o)
 {
     const int stride = d->source.stride, side = (o->imgsz + stride - 1) / stride * stride;
-    const bool own = o->imgsz == 0 || !d->source.dynamic;
+    const bool own = o->imgsz == 0 || !d->source.dynamic, exact = o->exact || d->compile.exact;
 
     return (struct compiled){
         .height = own ? d->source.height : side,
         .width = own ? d->source.width : side,
-        .precision = o->precision == PRECISION_AUTO ? d->compile.precision : o->precision,
-        .exact = o->exact || d->compile.exact,
+        .precision = precision_of(o->precision, d->compile.precision, exact),
+        .exact = exact,
     };
 }
 
@@ -250,7 +259,7 @@ static enum status run(const struct predictor *d, struct compiled *c, const uint
                        const struct letterbox *l, const struct letterbox *drawn,
                        const struct predict_options *o, struct prediction *ret, struct fault *f)
 {
-    struct prediction p = { 0 };
+    struct prediction p = { .precision = c->precision };
     struct context *context = NULL;
     double start = now_ms(), then;
     enum status st = session_take(c->session, &context, f);

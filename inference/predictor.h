@@ -107,7 +107,7 @@ struct predict_options {
     size_t nclasses;
     bool agnostic;            /* NMS across classes */
     enum precision precision; /* PRECISION_AUTO: that of the load */
-    bool exact;               /* direct float32 kernels for this run */
+    bool exact;               /* direct float32 kernels for this run, whatever the precision */
     bool single;              /* one thread, however many the model was loaded for */
     int width, height;        /* of the picture, when rgb is a smaller copy of it; 0: those of rgb */
 };
@@ -124,6 +124,7 @@ struct prediction {
     struct output_tensor *tensors; /* [ntensors]: of a model of family "raw" */
     size_t ntensors;
     double preprocess_ms, inference_ms, postprocess_ms;
+    enum precision precision; /* that answered: never PRECISION_AUTO */
     struct arena *arena;
 };
 

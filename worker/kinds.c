@@ -12,6 +12,8 @@ const struct job_kind job_kinds[] = {
     { "expire_uploads", HOUR_S, expire_uploads_run },
     { "expire_usage", DAY_S, expire_usage_run },
     { "forget_jobs", DAY_S, forget_jobs_run },
+    { "gate_model", 0, gate_model_run },
+    { "gate_models", 6 * HOUR_S, gate_models_run },
 };
 
 const size_t njob_kinds = sizeof job_kinds / sizeof *job_kinds;

@@ -18,6 +18,10 @@ enum status expire_uploads_run(struct job *job, struct buffer *result, struct fa
 enum status expire_usage_run(struct job *job, struct buffer *result, struct fault *f);
 /* Forgets ended jobs of the site itself. */
 enum status forget_jobs_run(struct job *job, struct buffer *result, struct fault *f);
+/* Tries cheaper precisions on one model's weights. */
+enum status gate_model_run(struct job *job, struct buffer *result, struct fault *f);
+/* Queues such trials for what no verdict holds for. */
+enum status gate_models_run(struct job *job, struct buffer *result, struct fault *f);
 
 /*
  * For kinds that are one SQL function that returns how many rows went, given one whole number: called

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "domain/annotate.h"
+#include "domain/precision_gate.h"
 #include "domain/serving.h"
 #include "fcgi/context.h"
 #include "fcgi/dbpool.h"
@@ -14,8 +15,10 @@
 #include "handlers/ultralytics/ultralytics.h"
 #include "media/image.h"
 
-/* The model's weights, when the caller may see it and this build can run it. */
-static enum status find_weights(struct request *rq, struct digest *ret, struct fault *f)
+/* The model's weights, when the caller may see it and this build can run it, and what automatic
+ * precision is for it here. */
+static enum status find_weights(struct request *rq, struct digest *ret, enum precision *ret_automatic,
+                                struct fault *f)
 {
     const struct shape none = { 0 };
     const struct asker asker = { "" };
@@ -36,6 +39,8 @@ static enum status find_weights(struct request *rq, struct digest *ret, struct f
         st = fault_set(f, ST_INVALID, NULL, "the model cannot be run here: %s",
                        row_text(r, 0, PQfnumber(r, "why_not")) ? row_text(r, 0, PQfnumber(r, "why_not"))
                                                                : "");
+    else
+        *ret_automatic = precision_chosen(row_text(r, 0, PQfnumber(r, "precisions")));
     PQclear(r);
     return st;
 }
@@ -44,6 +49,7 @@ static enum status find_weights(struct request *rq, struct digest *ret, struct f
 struct run {
     struct request *rq;
     struct predict_request asked;
+    enum precision automatic;
     struct served_model *model;
     struct predict_options options;
     struct served_picture picture;
@@ -112,8 +118,11 @@ static enum status predict(struct run *r, struct response *rs, struct fault *f)
 
     if (!card->runnable)
         return fault_set(f, ST_INVALID, NULL, "the model cannot be run here: %s", card->why_not);
-    if ((st = predict_options_of(r->rq, &r->asked, card, &r->options, f)) != ST_OK ||
-        (st = decode(r, f)) != ST_OK)
+    if ((st = predict_options_of(r->rq, &r->asked, card, &r->options, f)) != ST_OK)
+        return st;
+    if (r->options.precision == PRECISION_AUTO)
+        r->options.precision = r->automatic;
+    if ((st = decode(r, f)) != ST_OK)
         return st;
     st = serving_run(ctx->serving, r->model, &r->picture, &r->options, &p, f);
     if (st == ST_UNSUPPORTED)
@@ -135,11 +144,11 @@ enum status ultralytics_predict(struct request *rq, struct response *rs, struct 
 
     if (!serving)
         return fault_set(f, ST_UNAVAILABLE, NULL, "predictions are served by another pool");
-    if ((st = find_weights(rq, &weights, f)) != ST_OK)
+    if ((st = find_weights(rq, &weights, &r.automatic, f)) != ST_OK)
         return st;
     request_db_release(rq);
     if ((st = predict_receive(rq, &r.asked, f)) == ST_OK &&
-        (st = serving_get(serving, &weights, &r.model, f)) == ST_OK)
+        (st = serving_get_for(serving, &weights, r.automatic, &r.model, f)) == ST_OK)
         st = predict(&r, rs, f);
     served_picture_free(serving, &r.picture);
     serving_put(serving, r.model);

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/version.h"
 #include "handlers/ultralytics/predict.h"
+#include "inference/precision.h"
 
 /* A number with at most `decimals` digits after the point, without trailing zeros. */
 static void write_number(struct buffer *out, double v, int decimals)
@@ -166,6 +167,7 @@ void predict_write(const struct predict_answer *a, struct buffer *out)
     buffer_printf(out, "}],\"metadata\":{\"imageCount\":1,\"functionTimeCall\":%.4f,\"model\":",
                   a->total_ms / 1e3);
     json_write_string(out, a->model, strlen(a->model));
-    buffer_printf(out, ",\"task\":\"%s\",\"version\":{\"fovea\":\"" FOVEA_VERSION "\"}}}",
-                  model_task_name(a->card->task));
+    buffer_printf(
+        out, ",\"task\":\"%s\",\"precision\":\"%s\",\"version\":{\"fovea\":\"" FOVEA_VERSION "\"}}}",
+        model_task_name(a->card->task), precision_name(a->p->precision));
 }

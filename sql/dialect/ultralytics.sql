@@ -46,6 +46,16 @@ CREATE FUNCTION ultralytics.train_result(e domain.training_epoch)
 RETURNS TABLE ("epoch" integer, "metrics" jsonb, "fitness" double precision, "timestamp" text) LANGUAGE sql STABLE AS $$
     SELECT e.epoch, e.metrics, e.fitness, ultralytics.time(e.created_at) $$;
 
+-- What the accuracy gate found of one precision on one kind of processor; automatic: the one that predict then uses.
+CREATE FUNCTION ultralytics.precision_verdict(v domain.precision_verdict, chosen text[])
+RETURNS TABLE ("precision" text, "verdict" text, "automatic" boolean, "reason" text, "cpu" text, "version" text,
+               "evidence" text, "pictures" integer, "findings" integer, "agreeing" integer, "worstIou" double precision,
+               "worstScoreDifference" double precision, "f32Ms" double precision, "ms" double precision, "checkedAt" text)
+LANGUAGE sql STABLE AS $$
+    SELECT v.precision, v.verdict, concat_ws(' ', v.cpu, v.release, v.precision) = ANY (chosen), v.reason, v.cpu,
+           v.release, v.evidence, v.pictures, v.findings, v.agreeing, v.worst_likeness, v.worst_difference, v.f32_ms,
+           v.candidate_ms, ultralytics.time(v.checked_at) $$;
+
 -- The final metrics, or in their absence those of the newest run; train results of that run alone.
 CREATE FUNCTION ultralytics.model(m domain.model, a domain.asker)
 RETURNS TABLE ("id,_id@createdAt" bigint, "name" text, "slug" text, "projectId@projectCreatedAt" bigint, "projectSlug" text, "username" text,
@@ -66,7 +76,11 @@ RETURNS TABLE ("id,_id@createdAt" bigint, "name" text, "slug" text, "projectId@p
                 ELSE to_json(ARRAY(SELECT x FROM domain.training_epoch e, LATERAL ultralytics.train_result(e) AS x
                                     WHERE e.training_run_id = r.id ORDER BY e.epoch))
            END,
-           json_build_object('parameters', m.parameters, 'gflops', m.gflops, 'speedMs', m.speed_ms),
+           json_build_object('parameters', m.parameters, 'gflops', m.gflops, 'speedMs', m.speed_ms, 'precision',
+                             to_json(ARRAY(SELECT x
+                                             FROM domain.precision_verdict v,
+                                                  LATERAL ultralytics.precision_verdict(v, domain.precision_choices(f.id)) AS x
+                                            WHERE v.model_file_id = f.id ORDER BY v.cpu, v.precision))),
            to_json(m.class_names), coalesce(r.plots, '[]'), coalesce(r.environment, '{}'),
            (SELECT ultralytics.hex_id(d.id, d.created_at) FROM domain.dataset d WHERE d.id = m.dataset_id),
            NULL::integer, m.architecture, f.id IS NOT NULL,

@@ -109,6 +109,8 @@ SELECT f.id, f.uuid, f.created_at, floor(extract(epoch FROM f.created_at))::bigi
 -- What crashed or hung its process: refused until an administrator pardons it.
 CREATE VIEW domain.condemned_weights AS SELECT c.* FROM data.condemned_weights c;
 
+CREATE VIEW domain.precision_verdict AS SELECT v.* FROM data.precision_verdict v;
+
 CREATE VIEW domain.training_run AS
 SELECT r.*, floor(extract(epoch FROM r.created_at))::bigint AS stamp
   FROM data.training_run r

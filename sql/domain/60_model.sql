@@ -154,9 +154,9 @@ LANGUAGE sql STABLE AS $$
 -- What predict loads; digest NULL: no weights.
 CREATE FUNCTION domain.model_weights(a domain.actor, model bigint)
 RETURNS TABLE (id bigint, digest bytea, size bigint, format text, task text, class_names text[], runnable boolean,
-               why_not text) LANGUAGE sql STABLE AS $$
+               why_not text, precisions text[]) LANGUAGE sql STABLE AS $$
     SELECT m.id, f.digest, f.size, f.format, m.task, m.class_names, m.runnable AND c.digest IS NULL,
-           coalesce(c.reason, m.why_not)
+           coalesce(c.reason, m.why_not), domain.precision_choices(f.id)
       FROM domain.model_get(a, $2) AS m
       LEFT JOIN domain.model_file f ON f.model_id = m.id AND f.purpose = 'weights'
       LEFT JOIN domain.condemned_weights c ON c.digest = f.digest $$;

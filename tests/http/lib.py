@@ -152,3 +152,13 @@ def sql(query):
     """Rows of one SQL text, as lines with | between columns; runs as the database's superuser."""
     shell = '"$FOVEA_PG_BIN/psql" -XqAt -v ON_ERROR_STOP=1 -h "$FOVEA_RUN" -U postgres -d fovea -c "$1"'
     return stack("sh", "-c", shell, "sql", query).rstrip("\n")
+
+
+def gated(limit_s=60):
+    """Waits until every model that has arrived has been through the accuracy gate: answers may change until then."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        if sql("SELECT count(*) FROM data.job WHERE kind = 'gate_model' AND state IN ('queued', 'running')") == "0":
+            return True
+        time.sleep(0.1)
+    return False

@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 sys.path.insert(0, os.path.dirname(HERE))
 import lib  # noqa: E402
-from lib import (HTTP_URL, HTTPS_URL, KEY, VAR, call, check, equal, finish, fovea, multipart, note, restart, skip,  # noqa: E402,F401
+from lib import (HTTP_URL, HTTPS_URL, KEY, VAR, call, check, equal, finish, fovea, gated, multipart, note, restart, skip,  # noqa: E402,F401
                  sql, stack)
 
 API = "/ultralytics/api"
@@ -114,10 +114,11 @@ _tables = None
 
 
 def stored():
-    """(rows by table, files below the media folder): bookkeeping of keys, requests and jobs left out."""
+    """(rows by table, files below the media folder): bookkeeping of keys, requests and jobs left out,
+    and what jobs find out about models that are there."""
     global _tables
     if _tables is None:
-        skipped = ("job", "usage", "counter", "schema_migration")
+        skipped = ("job", "usage", "counter", "schema_migration", "precision_verdict")
         _tables = [t for t in sql("SELECT tablename FROM pg_tables WHERE schemaname = 'data'").split()
                    if t not in skipped]
     query = " UNION ALL ".join(f"SELECT '{t}', count(*) FROM data.{t}" for t in _tables)

@@ -1,0 +1,175 @@
+/* See precision_gate.h. */
+#include "domain/precision_gate.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/version.h"
+
+enum { ARENA_BYTES = 1 << 20 };
+
+struct subject {
+    int64_t file;
+    int64_t held; /* pictures in the project's datasets */
+    struct digest pictures[LIMIT_TRIAL_PICTURES];
+    struct trial_subject trial;
+};
+
+static enum status read_subject(struct db *db, struct arena *a, struct subject *s, struct fault *f)
+{
+    const struct param file = p_i64(a, s->file);
+    PGresult *r = NULL;
+    enum status st =
+        db_read(db, "SELECT s.digest, s.held FROM domain.precision_subject($1) AS s", &file, 1, &r, f);
+
+    if (st == ST_OK && (PQntuples(r) == 0 || !row_bytes(r, 0, 0, s->trial.weights.bytes, DIGEST_BYTES)))
+        st = fault_set(f, ST_NOT_FOUND, "model", "has no weights that could be run");
+    if (st == ST_OK)
+        s->held = row_i64(r, 0, 1);
+    PQclear(r);
+    return st;
+}
+
+static enum status read_pictures(struct db *db, struct arena *a, struct subject *s, struct fault *f)
+{
+    const struct param params[] = { p_i64(a, s->file), p_i64(a, LIMIT_TRIAL_PICTURES) };
+    PGresult *r = NULL;
+    enum status st =
+        db_read(db, "SELECT p.digest FROM domain.precision_pictures($1, $2) AS p", params, 2, &r, f);
+
+    for (int i = 0; st == ST_OK && i < PQntuples(r) && i < LIMIT_TRIAL_PICTURES; i++)
+        if (row_bytes(r, i, 0, s->pictures[s->trial.npictures].bytes, DIGEST_BYTES))
+            s->trial.npictures++;
+    s->trial.pictures = s->pictures;
+    PQclear(r);
+    return st;
+}
+
+/* What was not measured is NULL. */
+static struct param measured(struct arena *a, const struct trial *t, double x)
+{
+    return t->seen.pictures ? p_f64(a, x) : p_null();
+}
+
+static enum status write_verdict(struct db *db, struct arena *a, const struct subject *s,
+                                 enum precision p, const struct trial *t, struct fault *f)
+{
+    char cpu[PRECISION_CPU];
+    const struct param params[] = {
+        p_i64(a, s->file),
+        p_text(precision_cpu(cpu)),
+        p_text(precision_name(p)),
+        p_text(FOVEA_VERSION),
+        p_text(agreement_verdict_name(t->verdict)),
+        p_text(t->reason[0] ? t->reason : NULL),
+        p_text(t->bundled ? "bundled" : "dataset"),
+        p_i64(a, t->seen.pictures),
+        p_i64(a, t->seen.findings),
+        p_i64(a, t->seen.agreeing),
+        measured(a, t, t->seen.worst_likeness),
+        measured(a, t, t->seen.worst_difference),
+        measured(a, t, t->f32_ms),
+        measured(a, t, t->candidate_ms),
+        p_i64(a, s->held),
+    };
+    const struct db_call call = { "SELECT domain.precision_verdict_set($1, $2, $3, $4, $5, $6, $7,"
+                                  " $8::integer, $9::integer, $10::integer, $11, $12, $13, $14, "
+                                  "$15::integer)",
+                                  params, sizeof params / sizeof *params };
+    PGresult *r = NULL;
+    enum status st = db_write(db, &call, 1, &r, f);
+
+    if (st == ST_OK)
+        log_event(LOG_LEVEL_INFO, "precision_tried", "precision", precision_name(p), "verdict",
+                  agreement_verdict_name(t->verdict), "reason", t->reason, NULL);
+    PQclear(r);
+    return st;
+}
+
+static enum status try_all(struct db *db, struct arena *a, const struct subject *s,
+                           const struct stepper *step, int *ret_tried, struct fault *f)
+{
+    enum status st = ST_OK;
+
+    for (const enum precision *p = precision_candidates; *p != PRECISION_AUTO && st == ST_OK; p++) {
+        struct trial t;
+        bool ended = true;
+
+        if (!precision_available(*p))
+            continue;
+        if ((st = trial_run(&s->trial, *p, step, &t, &ended, f)) != ST_OK || !ended)
+            return st;
+        if ((st = write_verdict(db, a, s, *p, &t, f)) == ST_OK)
+            ++*ret_tried;
+    }
+    return st;
+}
+
+enum status precision_gate(struct db *db, struct store *store, int64_t file, const struct stepper *step,
+                           int *ret_tried, struct fault *f)
+{
+    struct subject s = { .file = file, .trial.store = store };
+    struct arena *a = arena_create(ARENA_BYTES);
+    int tried = 0;
+    enum status st;
+
+    if (!a)
+        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    if ((st = read_subject(db, a, &s, f)) == ST_OK && (st = read_pictures(db, a, &s, f)) == ST_OK)
+        st = try_all(db, a, &s, step, &tried, f);
+    arena_free(a);
+    if (st == ST_OK)
+        *ret_tried = tried;
+    return st;
+}
+
+enum status precision_queue(struct db *db, int at_most, int64_t *ret, struct fault *f)
+{
+    struct arena *a = arena_create(ARENA_BYTES);
+    const char *names[8];
+    size_t n = 0;
+    char cpu[PRECISION_CPU];
+    PGresult *r = NULL;
+    enum status st = ST_OK;
+
+    if (!a)
+        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    for (const enum precision *p = precision_candidates; *p != PRECISION_AUTO; p++)
+        if (precision_available(*p))
+            names[n++] = precision_name(*p);
+    if (n) {
+        const struct param params[] = { p_text(precision_cpu(cpu)), p_text(FOVEA_VERSION),
+                                        p_texts(a, names, n), p_i64(a, AGREEMENT_PICTURES),
+                                        p_i64(a, at_most) };
+        const struct db_call call = {
+            "SELECT domain.precision_queue($1, $2, $3::text[], $4::integer, $5::integer)", params, 5
+        };
+
+        if ((st = db_write(db, &call, 1, &r, f)) == ST_OK)
+            *ret = row_i64(r, 0, 0);
+    } else {
+        *ret = 0;
+    }
+    PQclear(r);
+    arena_free(a);
+    return st;
+}
+
+/* An array of texts as PostgreSQL prints it: {"cpu release precision",...}; none of the three holds a
+ * quote, a comma or a blank. */
+enum precision precision_chosen(const char *choices)
+{
+    enum precision p = PRECISION_F32;
+    char wanted[PRECISION_CPU + 40], cpu[PRECISION_CPU], name[16] = "";
+    const char *at;
+
+    snprintf(wanted, sizeof wanted, "\"%s " FOVEA_VERSION " ", precision_cpu(cpu));
+    if (!choices || !(at = strstr(choices, wanted)))
+        return PRECISION_F32;
+    at += strlen(wanted);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "\","), at);
+    return precision_find(name, &p) && p != PRECISION_AUTO && precision_available(p) ? p : PRECISION_F32;
+}
