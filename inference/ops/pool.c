@@ -135,7 +135,7 @@ static void run_global_max(const struct call *c)
 const struct op ops_pool[] = {
     POOL("MaxPool", WINDOW, infer_window, run_max, lower_pool),
     POOL("AveragePool", WINDOW, infer_window, run_average, lower_pool),
-    POOL("GlobalAveragePool", "", infer_global, run_global_average, NULL),
+    POOL("GlobalAveragePool", "", infer_global, run_global_average, lower_global_average),
     POOL("GlobalMaxPool", "", infer_global, run_global_max, NULL),
     { 0 },
 };

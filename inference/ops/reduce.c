@@ -220,7 +220,7 @@ static void run_argmin(const struct call *c)
     }
 
 const struct op ops_reduce[] = {
-    REDUCE("ReduceMean", run_mean, NULL),
+    REDUCE("ReduceMean", run_mean, lower_reduce_mean),
     REDUCE("ReduceSum", run_sum, NULL),
     REDUCE("ReduceMax", run_max, lower_reduce_max),
     REDUCE("ReduceMin", run_min, NULL),

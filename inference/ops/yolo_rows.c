@@ -57,7 +57,7 @@ static void rows_of_picture(const struct rows *r, const float *x, const struct s
         s->best[i] = score[i];
     for (size_t k = 1; k < r->classes; k++)
         for (size_t i = 0; i < r->anchors; i++)
-            s->best[i] = fmaxf(s->best[i], score[k * r->anchors + i]);
+            s->best[i] = score[k * r->anchors + i] > s->best[i] ? score[k * r->anchors + i] : s->best[i];
     topk_select(s->best, 1, r->anchors, s->anchors, r->k, 1);
     for (size_t i = 0; i < r->k; i++)
         for (size_t k = 0; k < r->classes; k++)

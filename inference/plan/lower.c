@@ -271,6 +271,21 @@ static void reorder(struct lowering *l, int tensor, int from, int to, bool to_bl
     lower_native(l, NULL, reorder_native, 1, 1, slots);
 }
 
+/* Planes of one pixel lie alike in blocks and row-major, where no block is left open between images. */
+static bool lies_alike(const struct lowering *l, int tensor, bool to_blocks)
+{
+    const struct value *v = lower_value(l, tensor);
+    const int slot = to_blocks ? l->plain[tensor] : l->blocked[tensor];
+    const bool whole = v->dims[1] % l->block == 0;
+    size_t offset;
+
+    if (l->st != ST_OK || !lower_can_block(l, tensor) || v->dims[2] != 1 || v->dims[3] != 1 || v->data ||
+        (!whole && (to_blocks || v->dims[0] != 1)))
+        return false;
+    plan_root(l->plan, slot, &offset);
+    return offset % 64 == 0;
+}
+
 int lower_plain(struct lowering *l, int tensor)
 {
     const struct value *v = lower_value(l, tensor);
@@ -282,6 +297,10 @@ int lower_plain(struct lowering *l, int tensor)
     if (!lower_is_blocked(l, tensor))
         return fail(l);
     lower_blocked(l, tensor);
+    if (lies_alike(l, tensor, false)) {
+        lower_plain_view(l, tensor, l->blocked[tensor], 0);
+        return l->plain[tensor];
+    }
     lower_plain_output(l, tensor);
     reorder(l, tensor, l->blocked[tensor], l->plain[tensor], false);
     return l->plain[tensor];
@@ -299,6 +318,10 @@ int lower_blocked(struct lowering *l, int tensor)
         return l->blocked[tensor];
     }
     from = lower_plain(l, tensor);
+    if (lies_alike(l, tensor, true)) {
+        lower_blocked_view(l, tensor, from, 0);
+        return l->blocked[tensor];
+    }
     lower_blocked_output(l, tensor);
     reorder(l, tensor, from, l->blocked[tensor], true);
     return l->blocked[tensor];

@@ -75,6 +75,10 @@ void lower_pool(struct lowering *l, const struct node *n);
 void lower_yolo_decode(struct lowering *l, const struct node *n);
 void lower_eltwise(struct lowering *l, const struct node *n);
 void lower_binary(struct lowering *l, const struct node *n);
+/* A blocked tensor and one number a channel; false: nothing was done. */
+bool lower_binary_channels(struct lowering *l, const struct node *n, enum binary kind);
+void lower_global_average(struct lowering *l, const struct node *n);
+void lower_reduce_mean(struct lowering *l, const struct node *n);
 void lower_concat(struct lowering *l, const struct node *n);
 void lower_split(struct lowering *l, const struct node *n);
 void lower_resize(struct lowering *l, const struct node *n);

@@ -36,6 +36,18 @@ static bool clip_bounds(const struct lowering *l, const struct node *n, float *l
     return true;
 }
 
+/* References that treat every number alike and keep all of them finite: they run on blocks as well. */
+static bool is_element_wise(const struct node *n)
+{
+    static const char *const types[] = { "HardSigmoid", "Softplus", "Softsign", "Mish", "Gelu",
+                                         "Erf",         "Selu",     "Celu",     "Neg",  "Abs" };
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(n->type, types[i]) == 0)
+            return true;
+    return false;
+}
+
 static struct kernel *eltwise_kernel(struct lowering *l, const struct node *n, size_t count)
 {
     float low, high;
@@ -68,13 +80,16 @@ void lower_eltwise(struct lowering *l, const struct node *n)
         count = value_elements(&sized);
         k = eltwise_kernel(l, n, count);
     }
-    if (!k) {
+    if (!k && (!blocked || !is_element_wise(n))) {
         lower_reference(l, n);
         return;
     }
     slots[0] = blocked ? lower_blocked(l, x) : lower_plain(l, x);
     slots[1] = blocked ? lower_blocked_output(l, n->outputs[0]) : lower_plain_output(l, n->outputs[0]);
-    lower_kernel(l, n, k, slots);
+    if (k)
+        lower_kernel(l, n, k, slots);
+    else
+        lower_native(l, n, n->op->reference, 1, 1, slots);
 }
 
 static bool concat_keeps_blocks(const struct lowering *l, const struct node *n)

@@ -60,7 +60,7 @@ void lower_binary(struct lowering *l, const struct node *n)
         lower_reference(l, n);
         return;
     }
-    if (lower_binary_blocked(l, n, kind))
+    if (lower_binary_blocked(l, n, kind) || lower_binary_channels(l, n, kind))
         return;
     /* oneDNN broadcasts the second operand only. */
     if (!value_same_shape(lower_value(l, a), y) && (kind == BINARY_ADD || kind == BINARY_MUL)) {

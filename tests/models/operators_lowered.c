@@ -123,3 +123,83 @@ TEST(transposed_convolutions_in_blocks_match_the_reference)
     for (uint64_t seed = 1; seed <= ROUNDS * 3; seed++)
         check_transposed(seed, after[seed % 5]);
 }
+
+/* A convolution to `c` channels, so that they are in blocks. */
+static void blocks(struct buffer *g, int64_t c, uint64_t *s)
+{
+    onnx_input(g, "x", 4, (const int64_t[]){ 1, 3, random_int(s, 1, 12), random_int(s, 1, 12) });
+    onnx_output(g, "y");
+    constant(g, "w", 4, (const int64_t[]){ c, 3, 1, 1 }, s, 1);
+    onnx_node(g, "Conv", "x w", "a", NULL);
+}
+
+static void mean(struct buffer *g, int way)
+{
+    static const int64_t axes[][2] = { { 2, 3 }, { -1, -2 }, { 1, 2 }, { 3, 3 } };
+    struct buffer a = { 0 };
+
+    if (way == 0) {
+        onnx_node(g, "GlobalAveragePool", "a", "m", NULL);
+        return;
+    }
+    onnx_ints_attribute(&a, "axes", 2, axes[way - 1]);
+    onnx_node(g, "ReduceMean", "a", "m", &a);
+}
+
+TEST(gates_by_the_means_of_channels_match_the_reference)
+{
+    static const int channels[] = { 1, 5, 16, 20, 48 };
+
+    for (uint64_t seed = 1; seed <= ROUNDS * 2; seed++) {
+        uint64_t s = seed * 37;
+        const int64_t c = channels[random_int(&s, 0, 4)], inner = channels[random_int(&s, 0, 4)];
+        struct buffer g = { 0 };
+        blocks(&g, c, &s);
+        mean(&g, random_int(&s, 0, 2));
+        constant(&g, "w1", 4, (const int64_t[]){ inner, c, 1, 1 }, &s, 0.3f);
+        constant(&g, "w2", 4, (const int64_t[]){ c, inner, 1, 1 }, &s, 0.3f);
+        onnx_node(&g, "Conv", "m w1", "h", NULL);
+        onnx_node(&g, "Relu", "h", "r", NULL);
+        onnx_node(&g, "Conv", "r w2", "f", NULL);
+        onnx_node(&g, seed % 2 ? "HardSigmoid" : "Sigmoid", "f", "q", NULL);
+        onnx_node(&g, "Mul", seed % 3 ? "a q" : "q a", "y", NULL);
+        run_compare(run_load(&g, 13), seed, 1e-4);
+    }
+}
+
+TEST(means_of_other_axes_and_flattened_ones_match_the_reference)
+{
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        uint64_t s = seed * 41;
+        const int64_t c = random_int(&s, 1, 40);
+        struct buffer g = { 0 };
+        blocks(&g, c, &s);
+        mean(&g, random_int(&s, 0, 3));
+        onnx_node(&g, "Flatten", "m", "y", NULL);
+        run_compare(run_load(&g, 13), seed, 1e-4);
+    }
+}
+
+TEST(arithmetic_with_a_constant_for_each_channel_matches_the_reference)
+{
+    static const char *const types[] = { "Add", "Sub", "Mul", "Div" };
+
+    for (uint64_t seed = 1; seed <= ROUNDS * 4; seed++) {
+        uint64_t s = seed * 43;
+        const int64_t c = random_int(&s, 1, 40);
+        const int64_t shapes[][4] = { { 1, c, 1, 1 }, { c, 1, 1, 0 }, { 1, 1, 1, 1 }, { 1, 0, 0, 0 } };
+        const int ranks[] = { 4, 3, 4, 1 }, way = random_int(&s, 0, 3), type = random_int(&s, 0, 3);
+        struct buffer g = { 0 };
+        blocks(&g, c, &s);
+        constant(&g, "k0", ranks[way], shapes[way], &s, 0.5f);
+        onnx_floats(&g, "two", 1, (const int64_t[]){ 1 }, (const float[]){ 2 });
+        onnx_node(&g, "Add", "k0 two", "k", NULL); /* nothing near zero to divide by */
+        if (type == 3 && seed % 2)
+            onnx_node(&g, "Sigmoid", "a", "b", NULL);
+        else
+            onnx_node(&g, "Identity", "a", "b", NULL);
+        onnx_node(&g, types[type], type < 3 && seed % 3 == 0 ? "k b" : "b k", "t", NULL);
+        onnx_node(&g, "Softplus", "t", "y", NULL);
+        run_compare(run_load(&g, 13), seed, 1e-4);
+    }
+}
