@@ -43,7 +43,8 @@ static enum status run_in(struct runner *r, enum precision p, const struct image
     return predictor_run(r->predictor, im->rgb, im->width, im->height, &o, ret, f);
 }
 
-/* One picture through both. A failure of the candidate alone is its verdict. */
+/* One picture through both. A failure of the candidate alone is its verdict; what it lacks, such as a
+ * calibration, is none. */
 static enum status compare(struct runner *r, const struct image *im, struct fault *f)
 {
     struct prediction reference = { 0 }, candidate = { 0 };
@@ -51,7 +52,7 @@ static enum status compare(struct runner *r, const struct image *im, struct faul
     enum status st = run_in(r, PRECISION_F32, im, &reference, f);
 
     if (st == ST_OK && (st = run_in(r, r->candidate, im, &candidate, f)) != ST_OK)
-        r->trial->verdict = AGREEMENT_FAILED;
+        r->trial->verdict = st == ST_UNSUPPORTED ? AGREEMENT_UNPROVEN : AGREEMENT_FAILED;
     if (st == ST_OK) {
         agreement_add(&r->trial->seen, &reference, &candidate);
         r->f32_ms[at] = reference.inference_ms;
