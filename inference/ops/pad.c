@@ -86,6 +86,53 @@ static int64_t source(const struct pad *p, int axis, int64_t i, int64_t dim)
     return k < 0 ? -k : 2 * (dim - 1) - k;
 }
 
+static void fill_elements(char *to, const void *filler, size_t size, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        memcpy(to + (size_t)i * size, filler, size);
+}
+
+/* One row of the output; from: the input's row, or NULL where all is filled. */
+static void pad_row(const struct pad *p, int axis, const char *from, int64_t dim, char *to, int64_t n,
+                    const void *filler, size_t size)
+{
+    const int64_t before = p->before[axis];
+
+    if (!from) {
+        fill_elements(to, filler, size, n);
+        return;
+    }
+    fill_elements(to, filler, size, before);
+    memcpy(to + (size_t)before * size, from, (size_t)dim * size);
+    fill_elements(to + (size_t)(before + dim) * size, filler, size, n - before - dim);
+}
+
+/* Row by row; modes other than a constant choose each element of the row. */
+static void pad_rows(const struct pad *p, const struct value *x, const struct value *y,
+                     const void *filler)
+{
+    const int last = y->rank - 1;
+    const int64_t n = y->dims[last], dim = x->dims[last];
+    const size_t size = dtype_size(x->type);
+    struct walk w = { .rank = last, .dims = y->dims };
+    char *to = y->data;
+
+    do {
+        const char *row = x->data;
+        int64_t from = 0;
+        for (int i = 0; i < last && from >= 0; i++) {
+            const int64_t k = source(p, i, w.index[i], x->dims[i]);
+            from = k < 0 ? -1 : from * x->dims[i] + k;
+        }
+        row = from < 0 ? NULL : row + (size_t)(from * dim) * size;
+        if (p->mode == PAD_CONSTANT)
+            pad_row(p, last, row, dim, to, n, filler, size);
+        for (int64_t i = 0; p->mode != PAD_CONSTANT && i < n; i++)
+            memcpy(to + (size_t)i * size, row + (size_t)source(p, last, i, dim) * size, size);
+        to += (size_t)n * size;
+    } while (walk_step(&w));
+}
+
 static void reference(const struct call *c)
 {
     const struct value *x = c->in[0], *y = c->out[0], *fill = call_in(c, 2);
@@ -97,21 +144,14 @@ static void reference(const struct call *c)
                                                 : (const void *)&zero;
     struct pad p = { 0 };
     const enum status st = pad_read(c, &p, NULL);
-    struct walk w = { .rank = y->rank, .dims = y->dims };
-    char *to = y->data;
 
     (void)st; /* infer has seen ST_OK for the same call */
     if (value_elements(y) == 0)
         return;
-    do {
-        int64_t from = 0;
-        for (int i = 0; i < y->rank && from >= 0; i++) {
-            const int64_t k = source(&p, i, w.index[i], x->dims[i]);
-            from = k < 0 ? -1 : from * x->dims[i] + k;
-        }
-        memcpy(to, from < 0 ? filler : (const char *)x->data + (size_t)from * size, size);
-        to += size;
-    } while (walk_step(&w));
+    if (y->rank > 0)
+        pad_rows(&p, x, y, filler);
+    else
+        memcpy(y->data, x->data, size);
 }
 
 const struct op ops_pad[] = {

@@ -95,6 +95,9 @@ static void reference(const struct call *c)
         const int64_t n = last < 0 ? 1 : y->dims[last];
         if (last < 0 || s.step[last] == 1)
             memcpy(to, from, (size_t)n * size);
+        else if (size == sizeof(float))
+            for (int64_t i = 0; i < n; i++)
+                ((float *)to)[i] = ((const float *)from)[i * s.step[last]];
         else
             for (int64_t i = 0; i < n; i++)
                 memcpy(to + (size_t)i * size, from + i * s.step[last] * (int64_t)size, size);

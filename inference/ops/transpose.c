@@ -3,6 +3,7 @@
  */
 #include <string.h>
 #include "inference/ops/op.h"
+#include "inference/plan/lower.h"
 
 static void permutation(const struct call *c, int perm[LIMIT_TENSOR_RANK])
 {
@@ -81,6 +82,7 @@ const struct op ops_transpose[] = {
       .max_out = 1,
       .attributes = "I:perm",
       .infer = infer,
-      .reference = reference },
+      .reference = reference,
+      .lower = lower_transpose },
     { 0 },
 };

@@ -80,6 +80,7 @@ bool lower_binary_channels(struct lowering *l, const struct node *n, enum binary
 void lower_global_average(struct lowering *l, const struct node *n);
 void lower_reduce_mean(struct lowering *l, const struct node *n);
 void lower_concat(struct lowering *l, const struct node *n);
+void lower_transpose(struct lowering *l, const struct node *n);
 void lower_split(struct lowering *l, const struct node *n);
 void lower_resize(struct lowering *l, const struct node *n);
 void lower_softmax(struct lowering *l, const struct node *n);

@@ -203,3 +203,42 @@ TEST(arithmetic_with_a_constant_for_each_channel_matches_the_reference)
         run_compare(run_load(&g, 13), seed, 1e-4);
     }
 }
+
+TEST(transpositions_of_random_shapes_match_the_reference)
+{
+    for (uint64_t seed = 1; seed <= ROUNDS * 4; seed++) {
+        uint64_t s = seed * 47;
+        const int rank = random_int(&s, 1, 5);
+        int64_t dims[5], perm[5];
+        struct buffer g = { 0 }, a = { 0 };
+        for (int i = 0; i < rank; i++) {
+            const int at = random_int(&s, 0, i);
+            perm[i] = i;
+            perm[i] = perm[at];
+            perm[at] = i;
+            dims[i] = random_int(&s, 1, 11);
+        }
+        onnx_input(&g, "x", rank, dims);
+        onnx_output(&g, "y");
+        onnx_ints_attribute(&a, "perm", (size_t)rank, perm);
+        onnx_node(&g, "Transpose", "x", "y", &a);
+        run_compare(run_load(&g, 13), seed, 0);
+    }
+}
+
+TEST(shuffled_channels_match_the_reference)
+{
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        uint64_t s = seed * 53;
+        const int64_t c = random_int(&s, 1, 20), groups = random_int(&s, 1, 4);
+        struct buffer g = { 0 }, a = { 0 };
+        blocks(&g, c * groups, &s);
+        onnx_ints(&g, "joined", 4, (const int64_t[]){ 1, c * groups, -1, 1 });
+        onnx_ints(&g, "split", 5, (const int64_t[]){ 1, groups, c, -1, 1 });
+        onnx_ints_attribute(&a, "perm", 5, (const int64_t[]){ 0, 2, 1, 3, 4 });
+        onnx_node(&g, "Reshape", "a split", "r", NULL);
+        onnx_node(&g, "Transpose", "r", "t", &a);
+        onnx_node(&g, "Reshape", "t joined", "y", NULL);
+        run_compare(run_load(&g, 13), seed, 1e-5);
+    }
+}
