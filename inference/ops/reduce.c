@@ -195,9 +195,29 @@ static void run_arg(const struct call *c, bool largest)
         }
 }
 
+/* What detectors ask: the best class of each row of floats. */
+static void argmax_of_rows(const float *x, size_t rows, size_t n, int64_t *ret)
+{
+    for (size_t r = 0; r < rows; r++, x += n) {
+        size_t best = 0;
+        for (size_t i = 1; i < n; i++)
+            best = x[i] > x[best] ? i : best;
+        ret[r] = (int64_t)best;
+    }
+}
+
 static void run_argmax(const struct call *c)
 {
-    run_arg(c, true);
+    const struct value *x = c->in[0];
+    const int64_t axis = node_int(c->node, "axis", 0);
+    const bool rows = x->type == DTYPE_F32 && (axis == -1 || axis == x->rank - 1) &&
+                      !node_int(c->node, "select_last_index", 0);
+
+    if (rows)
+        argmax_of_rows(value_f32(x), value_span(x, 0, x->rank - 1), (size_t)x->dims[x->rank - 1],
+                       value_i64(c->out[0]));
+    else
+        run_arg(c, true);
 }
 
 static void run_argmin(const struct call *c)
