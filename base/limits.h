@@ -93,6 +93,11 @@ enum {
     LIMIT_TRIAL_PICTURES = 32, /* of a project, for the accuracy gate */
     LIMIT_TRIAL_S = 300,       /* that trying one precision of one model may take */
 
+    LIMIT_CALIBRATION_BYTES = 4 << 20,
+    LIMIT_CALIBRATION_PICTURES = 1000000,
+    LIMIT_CALIBRATION_TENSORS = 100000,
+    LIMIT_CALIBRATION_NAME_BYTES = 256,
+
     LIMIT_SQL_FILES = 1000, /* of sql/: ours, but read from disk */
     LIMIT_SQL_FILE_BYTES = 4 << 20,
 };

@@ -156,6 +156,7 @@ enum status run_bench(struct cli *c, struct fault *f)
         (st = network_fill(&n, f)) != ST_OK)
         goto out;
     b.runs = (size_t)runs;
+    o.calibration = n.calibration;
     if ((st = bench_open(&n, &o, &b, f)) == ST_OK && (st = bench_time(&b, f)) == ST_OK)
         st = report(c, &b, &n, &o, f);
     if (st == ST_OK && cli_option(c, "profile") && !c->json)

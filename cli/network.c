@@ -16,7 +16,8 @@ enum status network_open(const struct cli *c, struct network *n, struct fault *f
     *n = (struct network){ .graph = NULL };
     if ((st = model_file_open(c->argument, &n->file, f)) != ST_OK)
         return st;
-    if ((st = opened_model_read(n->file.bytes, n->file.n, &n->opened, f)) != ST_OK)
+    if ((st = opened_model_read(n->file.bytes, n->file.n, &n->opened, f)) != ST_OK ||
+        (st = calibration_option(c, &n->file, &n->calibration, f)) != ST_OK)
         return st;
     if (n->opened.model->graph->ninputs > NETWORK_INPUTS)
         return fault_set(f, ST_UNSUPPORTED, "model", "the model has more than %d inputs",
@@ -28,6 +29,7 @@ void network_close(struct network *n)
 {
     for (int i = 0; i < NETWORK_INPUTS; i++)
         free(n->inputs[i].data);
+    calibration_free(n->calibration);
     graph_free(n->graph);
     opened_model_free(&n->opened);
     model_file_close(&n->file);
@@ -217,6 +219,26 @@ enum status network_read_picture(struct network *n, const char *name, struct fau
         stretch(&im, &n->inputs[0]);
     image_free(&im);
     free(bytes);
+    return st;
+}
+
+enum status calibration_option(const struct cli *c, const struct model_file *model,
+                               struct calibration **ret, struct fault *f)
+{
+    const char *const path = cli_option(c, "calibration");
+    struct calibration *read = NULL;
+    void *bytes = NULL;
+    enum status st = ST_OK;
+    size_t n;
+
+    if (path && (st = file_read(path, LIMIT_CALIBRATION_BYTES, &bytes, &n, f)) == ST_OK &&
+        (st = calibration_read(bytes, n, &read, f)) == ST_OK)
+        st = calibration_check(read, model->bytes, model->n, f);
+    free(bytes);
+    if (st == ST_OK)
+        *ret = read;
+    else
+        calibration_free(read);
     return st;
 }
 

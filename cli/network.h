@@ -9,12 +9,14 @@
 #include "cli/model_file.h"
 #include "inference/card.h"
 #include "inference/plan/plan.h"
+#include "inference/quantise/calibration.h"
 
 enum { NETWORK_INPUTS = 16 };
 
 struct network {
     struct model_file file;
     struct opened_model opened;
+    struct calibration *calibration;     /* --calibration, or NULL */
     struct graph *graph;                 /* bound and inferred, before any pass */
     struct value inputs[NETWORK_INPUTS]; /* [graph->ninputs], data owned */
 };
@@ -44,6 +46,10 @@ enum status file_read(const char *path, size_t most, void **ret, size_t *ret_n,
 /* The whole of a new or an old file. ST_UNAVAILABLE: the folder is not there, or full. */
 enum status file_write(const char *path, const void *bytes, size_t n, struct fault *f) MUST_USE;
 
+/* --calibration of the command, made for this model file; NULL when it was not given. Caller frees. */
+enum status calibration_option(const struct cli *c, const struct model_file *model,
+                               struct calibration **ret, struct fault *f) MUST_USE;
+
 /* --threads, --precision and --exact of the command. */
 enum status network_options(const struct cli *c, struct compile_options *ret, struct fault *f) MUST_USE;
 
@@ -52,6 +58,8 @@ enum status run_inspect(struct cli *c, struct fault *f) MUST_USE;
 enum status run_run(struct cli *c, struct fault *f) MUST_USE;
 enum status run_verify(struct cli *c, struct fault *f) MUST_USE;
 enum status run_bench(struct cli *c, struct fault *f) MUST_USE;
+/* fovea model calibrate (calibrate.c). */
+enum status run_calibrate(struct cli *c, struct fault *f) MUST_USE;
 
 /* What the three options are called in every command that has them. */
 #define OPTION_THREADS                                                                                  \
@@ -61,6 +69,10 @@ enum status run_bench(struct cli *c, struct fault *f) MUST_USE;
 #define OPTION_PRECISION                                                                                \
     {                                                                                                   \
         "precision", "P", "auto, f32, f16, bf16 or int8 (default auto)", false                          \
+    }
+#define OPTION_CALIBRATION                                                                              \
+    {                                                                                                   \
+        "calibration", "FILE", "of this model (model calibrate), for int8", false                       \
     }
 #define OPTION_EXACT                                                                                    \
     {                                                                                                   \

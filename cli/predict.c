@@ -231,6 +231,7 @@ static enum status run_predict(struct cli *c, struct fault *f)
 {
     struct load_options load = { .family = cli_option(c, "family") };
     struct model_file file = { .bytes = NULL };
+    struct calibration *calibration = NULL;
     const char *const save = cli_option(c, "save");
     struct job *j = arena_alloc(c->arena, sizeof *j);
     enum status st;
@@ -240,7 +241,10 @@ static enum status run_predict(struct cli *c, struct fault *f)
     j->cli = c;
     if ((st = read_options(j, &load.compile, f)) != ST_OK ||
         (st = model_file_open(cli_option(c, "model"), &file, f)) != ST_OK ||
-        (st = predictor_load(file.bytes, file.n, &load, &j->predictor, f)) != ST_OK)
+        (st = calibration_option(c, &file, &calibration, f)) != ST_OK)
+        goto out;
+    load.compile.calibration = calibration;
+    if ((st = predictor_load(file.bytes, file.n, &load, &j->predictor, f)) != ST_OK)
         goto out;
     j->options.precision = load.compile.precision;
     j->options.exact = load.compile.exact;
@@ -256,6 +260,7 @@ static enum status run_predict(struct cli *c, struct fault *f)
 out:
     buffer_free(&j->json);
     predictor_free(j->predictor);
+    calibration_free(calibration);
     model_file_close(&file);
     return st;
 }
@@ -276,7 +281,7 @@ const struct command predict_commands[] = {
                      { "agnostic", NULL, "suppress across classes", false },
                      { "family", "NAME", "how outputs are read, where the file does not tell", false },
                      { "save", "DIR", "write annotated pictures there", false },
-                     OPTION_PRECISION, OPTION_THREADS, OPTION_EXACT },
+                     OPTION_PRECISION, OPTION_CALIBRATION, OPTION_THREADS, OPTION_EXACT },
         .run = run_predict,
     },
     { .words = NULL },

@@ -109,6 +109,7 @@ enum status run_run(struct cli *c, struct fault *f)
     if ((st = network_options(c, &o, f)) != ST_OK || (st = network_open(c, &n, f)) != ST_OK ||
         (st = network_read_inputs(&n, cli_option(c, "input"), f)) != ST_OK)
         goto out;
+    o.calibration = n.calibration;
     if (mkdir(dir, 0777) != 0 && errno != EEXIST)
         st = fault_set(f, ST_UNAVAILABLE, "output-dir", "%s: %s", dir, strerror(errno));
     else if (cli_option(c, "reference"))
@@ -169,8 +170,10 @@ enum status run_verify(struct cli *c, struct fault *f)
         (st = network_open(c, &n, f)) != ST_OK ||
         (st = network_bind(&n, cli_option(c, "shape"), f)) != ST_OK ||
         (st = network_fill(&n, f)) != ST_OK ||
-        (picture && (st = network_read_picture(&n, picture, f)) != ST_OK) ||
-        (st = graph_compare(n.graph, &o, n.inputs, tolerance, &all, f)) != ST_OK)
+        (picture && (st = network_read_picture(&n, picture, f)) != ST_OK))
+        goto out;
+    o.calibration = n.calibration;
+    if ((st = graph_compare(n.graph, &o, n.inputs, tolerance, &all, f)) != ST_OK)
         goto out;
     print_comparisons(c, &all);
     if ((bad = comparisons_bad(&all)))

@@ -81,6 +81,11 @@ enum conv_method conv_kernel_method(const struct conv_kernel *k)
     return k->method;
 }
 
+bool conv_kernel_takes_bytes(const struct conv_kernel *k)
+{
+    return quantum_used(&k->shape.x_bytes);
+}
+
 const char *conv_kernel_name(const struct conv_kernel *k)
 {
     const struct method *m = &methods[k->method];

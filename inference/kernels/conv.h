@@ -43,6 +43,7 @@ struct conv_kernel *conv_kernel_create(const struct conv_shape *s, enum conv_met
                                        const float *weights, const float *bias);
 void conv_kernel_free(struct conv_kernel *k); /* accepts NULL */
 enum conv_method conv_kernel_method(const struct conv_kernel *k);
+bool conv_kernel_takes_bytes(const struct conv_kernel *k);
 const char *conv_kernel_name(const struct conv_kernel *k);
 size_t conv_kernel_weight_bytes(const struct conv_kernel *k);
 /* Of one run by so many threads. */

@@ -13,6 +13,13 @@ INLINE_AVX512 __m512i four_channels(const uint8_t *x)
     return _mm512_set1_epi32(four);
 }
 
+/* _mm512_dpbusd_epi32, of which gcc 12 keeps a copy in memory for every sum. */
+INLINE_VNNI __m512i dot_bytes(__m512i sum, __m512i x, __m512i w)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
+    return sum;
+}
+
 INLINE_VNNI void run(const struct tile_int8 *t, const int groups, const int pixels)
 {
     const int8_t *w = t->w;
@@ -34,7 +41,7 @@ INLINE_VNNI void run(const struct tile_int8 *t, const int groups, const int pixe
                     const __m512i in = four_channels(x + p * 16 + k);
                     UNROLL
                     for (int o = 0; o < groups; o++)
-                        sum[o * pixels + p] = _mm512_dpbusd_epi32(sum[o * pixels + p], in, weights[o]);
+                        sum[o * pixels + p] = dot_bytes(sum[o * pixels + p], in, weights[o]);
                 }
             }
         }

@@ -208,3 +208,26 @@ enum status context_profile(struct context *c, double ms[], struct fault *f)
     }
     return st;
 }
+
+enum status context_observe(struct context *c,
+                            void (*see)(void *who, const struct step *s, int output,
+                                        const struct value *v),
+                            void *who, struct fault *f)
+{
+    enum status st = ST_OK;
+
+    kernel_stream_begin(c->stream);
+    for (int i = 0; st == ST_OK && i < c->plan->nsteps; i++) {
+        const struct step *s = &c->plan->steps[i];
+        if ((st = run_step(c, i, f)) != ST_OK)
+            break;
+        for (int k = 0; k < s->nout; k++) {
+            const struct value v = s->slots[s->nin + k] == GRAPH_NONE
+                                       ? (struct value){ .data = NULL }
+                                       : slot_value(c, s->slots[s->nin + k]);
+            if (v.data)
+                see(who, s, k, &v);
+        }
+    }
+    return st;
+}

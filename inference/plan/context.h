@@ -19,6 +19,15 @@ struct value context_output(const struct context *c, int i);
 
 enum status context_run(struct context *c, struct fault *f) MUST_USE;
 
+/*
+ * One run that shows what each step has written as soon as it is there: later steps may use its memory.
+ * output: which of the step's.
+ */
+enum status context_observe(struct context *c,
+                            void (*see)(void *who, const struct step *s, int output,
+                                        const struct value *v),
+                            void *who, struct fault *f) MUST_USE;
+
 /* Milliseconds of each step of one run, for reports; ms[nsteps]. */
 enum status context_profile(struct context *c, double ms[], struct fault *f) MUST_USE;
 

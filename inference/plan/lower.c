@@ -49,7 +49,8 @@ const struct value *lower_value(const struct lowering *l, int tensor)
 
 bool lower_is_blocked(const struct lowering *l, int tensor)
 {
-    return l->blocked[tensor] != GRAPH_NONE || l->half[tensor] != GRAPH_NONE;
+    return l->blocked[tensor] != GRAPH_NONE || l->half[tensor] != GRAPH_NONE ||
+           l->bytes[tensor] != GRAPH_NONE;
 }
 
 bool lower_is_half(const struct lowering *l, int tensor)
@@ -115,6 +116,13 @@ int lower_half_output(struct lowering *l, int tensor)
     return l->half[tensor] = add_slot(l, &v);
 }
 
+int lower_bytes_output(struct lowering *l, int tensor)
+{
+    const struct value v = blocked_value(l, tensor, DTYPE_U8);
+
+    return l->bytes[tensor] = add_slot(l, &v);
+}
+
 static int add_view(struct lowering *l, const struct value *v, int base, size_t offset)
 {
     const int slot = base == GRAPH_NONE ? fail(l) : add_slot(l, v);
@@ -138,10 +146,12 @@ void lower_plain_view(struct lowering *l, int tensor, int base, size_t offset)
 
 void lower_blocked_view(struct lowering *l, int tensor, int base, size_t offset)
 {
-    const bool half = base != GRAPH_NONE && l->plan->slots[base].v.type == DTYPE_F16;
-    const struct value v = blocked_value(l, tensor, half ? DTYPE_F16 : DTYPE_F32);
+    const enum dtype type = base == GRAPH_NONE ? DTYPE_F32 : l->plan->slots[base].v.type;
+    const struct value v = blocked_value(l, tensor, type);
 
-    (half ? l->half : l->blocked)[tensor] = add_view(l, &v, base, offset);
+    (type == DTYPE_F16  ? l->half
+     : type == DTYPE_U8 ? l->bytes
+                        : l->blocked)[tensor] = add_view(l, &v, base, offset);
 }
 
 int lower_part(struct lowering *l, int base, size_t offset, const struct value *like)
@@ -315,6 +325,10 @@ int lower_blocked(struct lowering *l, int tensor)
     if (l->half[tensor] != GRAPH_NONE) {
         lower_blocked_output(l, tensor);
         lower_native(l, NULL, widen, 1, 1, (const int[]){ l->half[tensor], l->blocked[tensor] });
+        return l->blocked[tensor];
+    }
+    if (l->bytes[tensor] != GRAPH_NONE) {
+        lower_from_bytes(l, tensor, lower_blocked_output(l, tensor));
         return l->blocked[tensor];
     }
     from = lower_plain(l, tensor);

@@ -2,10 +2,10 @@
  * From nodes to steps. Each operator's row points to one of these functions; without one, and wherever
  * oneDNN has nothing better, the node runs by its reference on row-major values.
  *
- * A tensor may exist row-major, blocked, blocked in 16-bit floats, or in several of these forms;
- * lower_plain, lower_blocked and lower_half give the wanted form and add a copy where it does not exist
- * yet. Failures are sticky: functions return GRAPH_NONE, and
- * plan_create reports the first one.
+ * A tensor may exist row-major, blocked, blocked in 16-bit floats or in bytes, or in several of these
+ * forms; lower_plain, lower_blocked, lower_half and lower_bytes give the wanted form and add a copy
+ * where it does not exist yet. Failures are sticky: functions return GRAPH_NONE, and plan_create
+ * reports the first one.
  */
 #ifndef INFERENCE_PLAN_LOWER_H
 #define INFERENCE_PLAN_LOWER_H
@@ -18,6 +18,9 @@ struct lowering {
     int *plain, *blocked, *half; /* slot of each tensor in that form, or GRAPH_NONE */
     bool use_half;               /* 16-bit floats where the form `half` serves */
     bool *wants_half;            /* tensors with a reader that takes them so */
+    int *bytes;                  /* the slot in bytes */
+    struct quantum *quanta;      /* scale of each tensor in bytes; unused: never in bytes */
+    bool *byte_convs;            /* nodes that multiply bytes */
     int block;
     bool exact; /* direct convolutions only */
     enum status st;
@@ -27,6 +30,9 @@ struct lowering {
 const struct value *lower_value(const struct lowering *l, int tensor);
 bool lower_is_blocked(const struct lowering *l, int tensor); /* exists in blocked form, or half */
 bool lower_is_half(const struct lowering *l, int tensor);
+bool lower_is_bytes(const struct lowering *l, int tensor);
+/* Its scale is known and a reader takes it so. */
+bool lower_wants_bytes(const struct lowering *l, int tensor);
 /* float32 of rank 4 with elements: may be blocked. */
 bool lower_can_block(const struct lowering *l, int tensor);
 
@@ -34,11 +40,17 @@ bool lower_can_block(const struct lowering *l, int tensor);
 int lower_plain(struct lowering *l, int tensor);
 int lower_blocked(struct lowering *l, int tensor);
 int lower_half(struct lowering *l, int tensor);
+int lower_bytes(struct lowering *l, int tensor); /* where lower_wants_bytes */
 
 /* A new slot for an output that a step will write. */
 int lower_plain_output(struct lowering *l, int tensor);
 int lower_blocked_output(struct lowering *l, int tensor);
 int lower_half_output(struct lowering *l, int tensor);
+int lower_bytes_output(struct lowering *l, int tensor);
+/* The blocked slot `to` from that in bytes. */
+void lower_from_bytes(struct lowering *l, int tensor, int to);
+/* Sets quanta and byte_convs. False: out of memory. */
+bool lower_choose_bytes(struct lowering *l, const struct calibration *calibration);
 /* The output is part of an existing slot: nothing to run. */
 void lower_plain_view(struct lowering *l, int tensor, int base, size_t offset);
 /* In the form that the base has. */

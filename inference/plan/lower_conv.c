@@ -136,20 +136,35 @@ static bool winograd_pays(const struct conv_shape *s)
     return computed <= 2 * w->out[0] * w->out[1] && (!s->half || s->ci + s->co >= 64);
 }
 
+/* A result is bytes when it is wanted so and what is added to it is. */
+static bool writes_bytes(const struct lowering *l, const struct node *n)
+{
+    return lower_wants_bytes(l, n->outputs[0]) &&
+           (!n->fused.residual || lower_wants_bytes(l, n->inputs[3]));
+}
+
 /* Our own kernels, for one group of channels or as many as channels; few that lie row-major are read so.
  */
 static struct conv_kernel *own_conv(const struct lowering *l, const struct node *n, const struct conv *c)
 {
+    static const struct quantum floats = { 0 };
     const bool first = c->groups == 1 && c->ci < 16 && !lower_is_blocked(l, n->inputs[0]);
+    const bool bytes = l->byte_convs[n - l->graph->nodes] && lower_wants_bytes(l, n->inputs[0]),
+               bytes_out = writes_bytes(l, n);
     const struct conv_shape s = { .ci = c->ci,
                                   .co = c->co,
                                   .w = c->w,
                                   .fused = n->fused,
-                                  .half = l->use_half && !first,
-                                  .half_out = l->use_half && l->wants_half[n->outputs[0]] };
+                                  .half = l->use_half && !first && !bytes,
+                                  .half_out = !bytes_out && l->use_half && l->wants_half[n->outputs[0]],
+                                  .x_bytes = bytes ? l->quanta[n->inputs[0]] : floats,
+                                  .residual_bytes =
+                                      bytes_out && n->fused.residual ? l->quanta[n->inputs[3]] : floats,
+                                  .y_bytes = bytes_out ? l->quanta[n->outputs[0]] : floats };
     const bool depthwise = c->groups > 1 && c->groups == c->ci && c->groups == c->co;
     const enum conv_method m = depthwise ? CONV_DEPTHWISE
                                : first   ? CONV_FIRST
+                               : bytes   ? CONV_DIRECT
                                : !l->exact && winograd_pays(&s) && conv_kernel_suits(&s, CONV_WINOGRAD)
                                    ? CONV_WINOGRAD
                                    : CONV_DIRECT;
@@ -162,15 +177,20 @@ static struct conv_kernel *own_conv(const struct lowering *l, const struct node 
 
 static void lower_own(struct lowering *l, const struct node *n, struct conv_kernel *k)
 {
-    const bool half_out = l->use_half && l->wants_half[n->outputs[0]];
+    const bool bytes_out = writes_bytes(l, n), half_out = l->use_half && l->wants_half[n->outputs[0]];
     int slots[3], at = 0;
 
     slots[at++] = conv_kernel_method(k) == CONV_FIRST ? lower_plain(l, n->inputs[0])
+                  : conv_kernel_takes_bytes(k)        ? lower_bytes(l, n->inputs[0])
                   : l->use_half                       ? lower_half(l, n->inputs[0])
                                                       : lower_blocked(l, n->inputs[0]);
     if (n->fused.residual)
-        slots[at++] = half_out ? lower_half(l, n->inputs[3]) : lower_blocked(l, n->inputs[3]);
-    slots[at] = half_out ? lower_half_output(l, n->outputs[0]) : lower_blocked_output(l, n->outputs[0]);
+        slots[at++] = bytes_out  ? lower_bytes(l, n->inputs[3])
+                      : half_out ? lower_half(l, n->inputs[3])
+                                 : lower_blocked(l, n->inputs[3]);
+    slots[at] = bytes_out  ? lower_bytes_output(l, n->outputs[0])
+                : half_out ? lower_half_output(l, n->outputs[0])
+                           : lower_blocked_output(l, n->outputs[0]);
     lower_own_conv(l, n, k, slots);
 }
 
@@ -237,8 +257,12 @@ static void run_half_pool_part(const void *context, int part, int parts)
     }
     first = value_span(x, 0, 2) * (size_t)part / (size_t)parts;
     last = value_span(x, 0, 2) * ((size_t)part + 1) / (size_t)parts;
-    half_max_pool(&w, (const uint16_t *)x->data + first * value_span(x, 2, 5),
-                  (uint16_t *)y->data + first * value_span(y, 2, 5), last - first);
+    if (x->type == DTYPE_U8)
+        bytes_max_pool(&w, value_u8(x) + first * value_span(x, 2, 5),
+                       value_u8(y) + first * value_span(y, 2, 5), last - first);
+    else
+        half_max_pool(&w, (const uint16_t *)x->data + first * value_span(x, 2, 5),
+                      (uint16_t *)y->data + first * value_span(y, 2, 5), last - first);
 }
 
 static void run_half_pool(const struct call *c)
@@ -246,16 +270,17 @@ static void run_half_pool(const struct call *c)
     team_run(team_size(), run_half_pool_part, c);
 }
 
-/* MaxPool of 16-bit floats; automatic padding goes the other way. */
+/* MaxPool of bytes or 16-bit floats; automatic padding goes the other way. */
 static bool lower_half_pool(struct lowering *l, const struct node *n)
 {
+    const bool bytes = lower_wants_bytes(l, n->outputs[0]);
     int slots[2];
 
-    if (strcmp(n->type, "MaxPool") != 0 || !lower_is_half(l, n->inputs[0]) ||
+    if (strcmp(n->type, "MaxPool") != 0 || !(bytes || lower_is_half(l, n->inputs[0])) ||
         strcmp(node_string(n, "auto_pad", "NOTSET"), "NOTSET") != 0)
         return false;
-    slots[0] = lower_half(l, n->inputs[0]);
-    slots[1] = lower_half_output(l, n->outputs[0]);
+    slots[0] = bytes ? lower_bytes(l, n->inputs[0]) : lower_half(l, n->inputs[0]);
+    slots[1] = bytes ? lower_bytes_output(l, n->outputs[0]) : lower_half_output(l, n->outputs[0]);
     lower_native(l, n, run_half_pool, 1, 1, slots);
     return true;
 }

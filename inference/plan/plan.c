@@ -96,11 +96,28 @@ static enum status sum_kernels(struct plan *p, struct fault *f)
     return ST_OK;
 }
 
-static enum status check_precision(enum precision p, struct fault *f)
+static enum status check_precision(const struct compile_options *o, struct fault *f)
 {
+    const enum precision p = o->precision;
+
+    if (p == PRECISION_INT8 && precision_available(p) && !o->calibration)
+        return fault_set(f, ST_UNSUPPORTED, "precision",
+                         "int8 needs a calibration of this model (fovea model calibrate)");
     if (precision_available(p))
         return ST_OK;
     return fault_set(f, ST_UNSUPPORTED, "precision", "this CPU or this release does not compute in it");
+}
+
+/* What is not multiplied in bytes is 16-bit floats where the CPU has them. */
+static enum status choose_bytes(struct lowering *l, const struct compile_options *o, struct fault *f)
+{
+    if (!o || o->precision != PRECISION_INT8)
+        return ST_OK;
+    if (precision_available(PRECISION_F16))
+        find_halves(l);
+    return lower_choose_bytes(l, o->calibration)
+               ? ST_OK
+               : fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
 }
 
 enum status plan_create(struct graph *g, const struct compile_options *o, struct plan **ret,
@@ -122,9 +139,13 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
     l.blocked = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.blocked);
     l.half = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.half);
     l.wants_half = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.wants_half);
+    l.bytes = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.bytes);
+    l.quanta = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.quanta);
+    l.byte_convs = arena_array(g->arena, (size_t)g->nnodes + 1, sizeof *l.byte_convs);
     p->inputs = arena_array(g->arena, (size_t)g->ninputs + 1, sizeof *p->inputs);
     p->outputs = arena_array(g->arena, (size_t)g->noutputs + 1, sizeof *p->outputs);
-    if (!l.plain || !l.blocked || !l.half || !l.wants_half || !p->inputs || !p->outputs) {
+    if (!l.plain || !l.blocked || !l.half || !l.wants_half || !l.bytes || !l.quanta ||
+        !l.byte_convs || !p->inputs || !p->outputs) {
         st = fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
         goto out;
     }
@@ -135,10 +156,10 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
         goto out;
     }
     for (int i = 0; i < g->ntensors; i++)
-        l.plain[i] = l.blocked[i] = l.half[i] = GRAPH_NONE;
+        l.plain[i] = l.blocked[i] = l.half[i] = l.bytes[i] = GRAPH_NONE;
     if (o && o->precision == PRECISION_F16)
         find_halves(&l);
-    if ((o && (st = check_precision(o->precision, f)) != ST_OK) ||
+    if ((o && (st = check_precision(o, f)) != ST_OK) || (st = choose_bytes(&l, o, f)) != ST_OK ||
         (st = kernel_engine_create(p->threads, &p->engine, f)) != ST_OK ||
         (st = lower_nodes(&l)) != ST_OK || (st = plan_place(p, f)) != ST_OK)
         goto out;

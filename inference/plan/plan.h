@@ -14,6 +14,7 @@
 #include "inference/kernels/conv.h"
 #include "inference/ops/op.h"
 #include "inference/plan/onednn.h"
+#include "inference/quantise/calibration.h"
 
 /* What numbers a plan computes with. */
 enum precision {
@@ -30,6 +31,7 @@ struct compile_options {
     int threads; /* OpenMP team of one run; 0 counts as 1 */
     enum precision precision;
     bool exact; /* no algorithm that rounds differently from direct convolution in float32 */
+    const struct calibration *calibration; /* for PRECISION_INT8; a predictor keeps it */
 };
 
 struct slot {
