@@ -171,22 +171,16 @@ static int64_t clamp_index(double x, int64_t n)
     return x <= 0 ? 0 : x >= (double)(n - 1) ? n - 1 : (int64_t)x;
 }
 
-/* For each output index of one dimension: two input indices and the weight of the second. */
-struct tap {
-    int64_t low, high;
-    float weight;
-};
-
-static struct tap tap_at(const struct resize *r, int axis, int64_t i, int64_t in)
+static struct resize_tap tap_at(const struct resize *r, int axis, int64_t i, int64_t in)
 {
     const double x = source(r, axis, i, in);
 
     if (!r->linear) {
         const int64_t k = clamp_index(round_nearest(r->nearest, x), in);
-        return (struct tap){ k, k, 0 };
+        return (struct resize_tap){ k, k, 0 };
     }
-    return (struct tap){ clamp_index(floor(x), in), clamp_index(floor(x) + 1, in),
-                         (float)(x - floor(x)) };
+    return (struct resize_tap){ clamp_index(floor(x), in), clamp_index(floor(x) + 1, in),
+                                (float)(x - floor(x)) };
 }
 
 /* One dimension at a time: [outer, in, inner] to [outer, out, inner]. */
@@ -196,7 +190,7 @@ static void resample(const struct resize *r, int axis, const float *x, float *y,
     const size_t out = (size_t)r->size[axis];
 
     for (size_t i = 0; i < out; i++) {
-        const struct tap t = tap_at(r, axis, (int64_t)i, in);
+        const struct resize_tap t = tap_at(r, axis, (int64_t)i, in);
         for (size_t o = 0; o < outer; o++) {
             const float *low = x + (o * (size_t)in + (size_t)t.low) * inner;
             const float *high = x + (o * (size_t)in + (size_t)t.high) * inner;
@@ -244,6 +238,27 @@ static void reference(const struct call *c)
     else
         memset(c->out[0]->data, 0, value_bytes(c->out[0]));
     free(held);
+}
+
+bool resize_is_of_planes(const struct call *c)
+{
+    const struct value *x = c->in[0];
+    struct resize r = { 0 };
+
+    return resize_read(c, &r, NULL) == ST_OK && x->rank == 4 && r.size[0] == x->dims[0] &&
+           r.size[1] == x->dims[1] && r.scale[0] == 1 && r.scale[1] == 1;
+}
+
+void resize_taps(const struct call *c, int axis, struct resize_tap taps[])
+{
+    struct resize r = { 0 };
+
+    if (resize_read(c, &r, NULL) != ST_OK)
+        return; /* never: infer has seen ST_OK for the same call */
+    for (int64_t i = 0; i < r.size[axis]; i++)
+        taps[i] = r.size[axis] == c->in[0]->dims[axis] && r.scale[axis] == 1
+                      ? (struct resize_tap){ i, i, 0 }
+                      : tap_at(&r, axis, i, c->in[0]->dims[axis]);
 }
 
 bool resize_is_repeat(const struct call *c, int64_t factor[2])

@@ -10,4 +10,14 @@
  */
 bool resize_is_repeat(const struct call *c, int64_t factor[2]);
 
+/* True when [N, C, H, W] keeps N and C. */
+bool resize_is_of_planes(const struct call *c);
+
+/* For each output index of an axis, taps[out]: two input indices and the weight of the second. */
+struct resize_tap {
+    int64_t low, high;
+    float weight;
+};
+void resize_taps(const struct call *c, int axis, struct resize_tap taps[]);
+
 #endif

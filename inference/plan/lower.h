@@ -95,6 +95,8 @@ void lower_concat(struct lowering *l, const struct node *n);
 void lower_transpose(struct lowering *l, const struct node *n);
 void lower_split(struct lowering *l, const struct node *n);
 void lower_resize(struct lowering *l, const struct node *n);
+/* Resize of a blocked tensor that is no repetition; false: nothing was done. */
+bool lower_resample(struct lowering *l, const struct node *n);
 void lower_softmax(struct lowering *l, const struct node *n);
 void lower_matmul(struct lowering *l, const struct node *n);
 void lower_gemm(struct lowering *l, const struct node *n);

@@ -260,7 +260,8 @@ void lower_resize(struct lowering *l, const struct node *n)
     int slots[2];
 
     if (!lower_is_blocked(l, n->inputs[0]) || !resize_is_repeat(&call, factor)) {
-        lower_reference(l, n);
+        if (!lower_resample(l, n))
+            lower_reference(l, n);
         return;
     }
     if (lower_wants_bytes(l, n->outputs[0])) {

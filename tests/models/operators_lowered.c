@@ -242,3 +242,25 @@ TEST(shuffled_channels_match_the_reference)
         run_compare(run_load(&g, 13), seed, 1e-5);
     }
 }
+
+TEST(resized_planes_match_the_reference)
+{
+    static const char *const ways[] = { "half_pixel", "pytorch_half_pixel", "asymmetric",
+                                        "align_corners" };
+
+    for (uint64_t seed = 1; seed <= ROUNDS * 2; seed++) {
+        uint64_t s = seed * 59;
+        struct buffer g = { 0 }, a = { 0 };
+        const float down = 0.5f + 0.25f * (float)random_int(&s, 0, 10),
+                    across = 0.5f + 0.25f * (float)random_int(&s, 0, 10);
+        onnx_input(&g, "x", 4, (const int64_t[]){ 1, 3, random_int(&s, 2, 12), random_int(&s, 2, 12) });
+        onnx_output(&g, "y");
+        constant(&g, "w", 4, (const int64_t[]){ random_int(&s, 1, 40), 3, 1, 1 }, &s, 1);
+        onnx_node(&g, "Conv", "x w", "a", NULL);
+        onnx_floats(&g, "k", 1, (const int64_t[]){ 4 }, (const float[]){ 1, 1, down, across });
+        onnx_text_attribute(&a, "mode", random_int(&s, 0, 3) ? "linear" : "nearest");
+        onnx_text_attribute(&a, "coordinate_transformation_mode", ways[random_int(&s, 0, 3)]);
+        onnx_node(&g, "Resize", "a - k", "y", &a);
+        run_compare(run_load(&g, 13), seed, 1e-5);
+    }
+}
