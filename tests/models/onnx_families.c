@@ -175,8 +175,8 @@ TEST(the_reference_output_decodes_to_the_listed_detections)
     if (!test_fixtures())
         SKIP("fixtures are absent");
     facts.outputs[0] =
-        (struct output_fact){ { .type = DTYPE_F32, .rank = 3, .dims = { 1, COLUMNS, ANCHORS } },
-                              "Concat" };
+        (struct output_fact){ .v = { .type = DTYPE_F32, .rank = 3, .dims = { 1, COLUMNS, ANCHORS } },
+                              .made_by = "Concat" };
     REQUIRE((npy = load("models/real/v8coco-0.out0.npy", &n)) != NULL);
     REQUIRE(n > sizeof(float) * ANCHORS * COLUMNS);
     facts.outputs[0].v.data = malloc(sizeof(float) * ANCHORS * COLUMNS);
