@@ -176,6 +176,78 @@ static bool as_activation(const struct graph *g, const struct node *n, struct fu
     return true;
 }
 
+/* One number, within rounding. */
+static bool is_number(const struct graph *g, int t, float want)
+{
+    const struct value *v = t == GRAPH_NONE ? NULL : &g->tensors[t].v;
+
+    return v && v->data && v->type == DTYPE_F32 && value_elements(v) == 1 &&
+           fabsf(value_f32(v)[0] - want) <= 1e-6f * want;
+}
+
+/* A sixth of t's producer: the tensor divided, or GRAPH_NONE. */
+static int divided_by_six(const struct graph *g, const struct node *n)
+{
+    if (is(n, "Div"))
+        return is_number(g, n->inputs[1], 6) ? n->inputs[0] : GRAPH_NONE;
+    for (int k = 0; is(n, "Mul") && k < 2; k++)
+        if (is_number(g, n->inputs[1 - k], 1.0f / 6))
+            return n->inputs[k];
+    return GRAPH_NONE;
+}
+
+/* t is Clip(x + 3, 0, 6), read once. */
+static bool is_clipped_gate(struct graph *g, const struct readers *r, int t, int x)
+{
+    const struct node *clip = producer(g, t), *add;
+    struct fusion f;
+
+    if (!is(clip, "Clip") || r->count[t] != 1 || !as_activation(g, clip, &f) || f.alpha != 0 ||
+        f.beta != 6)
+        return false;
+    add = producer(g, clip->inputs[0]);
+    return is(add, "Add") && r->count[clip->inputs[0]] == 1 &&
+           ((add->inputs[0] == x && is_number(g, add->inputs[1], 3)) ||
+            (add->inputs[1] == x && is_number(g, add->inputs[0], 3)));
+}
+
+/* x when node n is x * Clip(x + 3, 0, 6) / 6, divided before or after the product; else GRAPH_NONE. */
+static int spelt_hard_swish(struct graph *g, const struct readers *r, const struct node *n)
+{
+    const int product = divided_by_six(g, n);
+    const struct node *mul = producer(g, product);
+
+    for (int k = 0; is(mul, "Mul") && r->count[product] == 1 && k < 2; k++)
+        if (is_clipped_gate(g, r, mul->inputs[k], mul->inputs[1 - k]))
+            return mul->inputs[1 - k];
+    for (int k = 0; is(n, "Mul") && k < 2; k++) {
+        const int gate = n->inputs[k], sixth = divided_by_six(g, producer(g, gate));
+        if (sixth != GRAPH_NONE && r->count[gate] == 1 && is_clipped_gate(g, r, sixth, n->inputs[1 - k]))
+            return n->inputs[1 - k];
+    }
+    return GRAPH_NONE;
+}
+
+/* The parts that nobody reads any longer are dead code. */
+bool pass_hard_swish(struct graph *g, const struct readers *r)
+{
+    bool changed = false;
+
+    for (int i = 0; i < g->nnodes; i++) {
+        struct node *n = &g->nodes[i];
+        const int x = n->dead ? GRAPH_NONE : spelt_hard_swish(g, r, n);
+        if (x == GRAPH_NONE || !value_same_shape(&g->tensors[x].v, &g->tensors[n->outputs[0]].v))
+            continue;
+        n->type = "HardSwish";
+        n->op = op_find("HardSwish", 1 << 20);
+        n->inputs[0] = x;
+        n->ninputs = 1;
+        n->nattributes = 0;
+        changed = true;
+    }
+    return changed;
+}
+
 bool pass_activation(struct graph *g, const struct readers *r)
 {
     bool changed = false;

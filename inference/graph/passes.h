@@ -26,6 +26,8 @@ bool pass_conv_bias(struct graph *g, const struct readers *r);
 bool pass_batchnorm(struct graph *g, const struct readers *r);
 /* x * Sigmoid(x) becomes SiLU(x); x * HardSigmoid(x, 1/6, 1/2) becomes HardSwish(x). */
 bool pass_silu(struct graph *g, const struct readers *r);
+/* x * Clip(x + 3, 0, 6) / 6 becomes HardSwish(x). */
+bool pass_hard_swish(struct graph *g, const struct readers *r);
 /* Conv or ConvTranspose, then an activation that only it feeds. */
 bool pass_activation(struct graph *g, const struct readers *r);
 /* Conv, then Add of a tensor of the same shape. */

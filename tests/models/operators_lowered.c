@@ -264,3 +264,39 @@ TEST(resized_planes_match_the_reference)
         run_compare(run_load(&g, 13), seed, 1e-5);
     }
 }
+
+TEST(a_hard_swish_spelt_out_is_one_step_and_matches_the_reference)
+{
+    static const char *const ways[][4] = { { "Mul", "a c", "Div", "m six" },
+                                           { "Mul", "c a", "Mul", "sixth m" },
+                                           { "Div", "c six", "Mul", "a m" },
+                                           { "Mul", "c sixth", "Mul", "m a" },
+                                           { "Mul", "c c", "Div", "m six" } };
+
+    for (uint64_t way = 0; way < 5; way++) {
+        uint64_t s = way + 61;
+        struct buffer g = { 0 };
+        struct model *m;
+        int conv = 0;
+        blocks(&g, 20, &s);
+        onnx_floats(&g, "three", 1, (const int64_t[]){ 1 }, (const float[]){ 3 });
+        onnx_floats(&g, "six", 1, (const int64_t[]){ 1 }, (const float[]){ 6 });
+        onnx_floats(&g, "sixth", 1, (const int64_t[]){ 1 }, (const float[]){ 1.0f / 6 });
+        onnx_floats(&g, "low", 0, NULL, (const float[]){ 0 });
+        onnx_floats(&g, "high", 0, NULL, (const float[]){ 6 });
+        onnx_node(&g, "Add", way & 1 ? "three a" : "a three", "h", NULL);
+        onnx_node(&g, "Clip", "h low high", "c", NULL);
+        onnx_node(&g, ways[way][0], ways[way][1], "m", NULL);
+        onnx_node(&g, ways[way][2], ways[way][3], "y", NULL);
+        if ((m = run_load(&g, 13))) {
+            struct graph *copy = graph_clone(m->graph);
+            struct fault f = FAULT_INIT;
+            CHECK(copy && graph_optimise(copy, &f) == ST_OK);
+            for (int i = 0; copy && i < copy->nnodes; i++)
+                conv += !copy->nodes[i].dead;
+            CHECK((conv == 1) == (way < 4));
+            graph_free(copy);
+        }
+        run_compare(m, way, 1e-5);
+    }
+}
