@@ -151,12 +151,11 @@ enum status run_bench(struct cli *c, struct fault *f)
 
     if ((st = network_options(c, &o, f)) != ST_OK ||
         (st = cli_integer(c, "runs", 1, RUNS_MAX, 20, &runs, f)) != ST_OK ||
-        (st = network_open(c, &n, f)) != ST_OK ||
+        (st = network_open(c, &n, f)) != ST_OK || (st = network_calibration(c, &n, &o, f)) != ST_OK ||
         (st = network_bind(&n, cli_option(c, "shape"), f)) != ST_OK ||
         (st = network_fill(&n, f)) != ST_OK)
         goto out;
     b.runs = (size_t)runs;
-    o.calibration = n.calibration;
     if ((st = bench_open(&n, &o, &b, f)) == ST_OK && (st = bench_time(&b, f)) == ST_OK)
         st = report(c, &b, &n, &o, f);
     if (st == ST_OK && cli_option(c, "profile") && !c->json)

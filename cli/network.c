@@ -16,13 +16,21 @@ enum status network_open(const struct cli *c, struct network *n, struct fault *f
     *n = (struct network){ .graph = NULL };
     if ((st = model_file_open(c->argument, &n->file, f)) != ST_OK)
         return st;
-    if ((st = opened_model_read(n->file.bytes, n->file.n, &n->opened, f)) != ST_OK ||
-        (st = calibration_option(c, &n->file, &n->calibration, f)) != ST_OK)
+    if ((st = opened_model_read(n->file.bytes, n->file.n, &n->opened, f)) != ST_OK)
         return st;
     if (n->opened.model->graph->ninputs > NETWORK_INPUTS)
         return fault_set(f, ST_UNSUPPORTED, "model", "the model has more than %d inputs",
                          NETWORK_INPUTS);
     return ST_OK;
+}
+
+enum status network_calibration(const struct cli *c, struct network *n, struct compile_options *o,
+                                struct fault *f)
+{
+    const enum status st = calibration_option(c, &n->file, &n->calibration, f);
+
+    o->calibration = n->calibration;
+    return st;
 }
 
 void network_close(struct network *n)

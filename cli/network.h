@@ -49,6 +49,9 @@ enum status file_write(const char *path, const void *bytes, size_t n, struct fau
 /* --calibration of the command, made for this model file; NULL when it was not given. Caller frees. */
 enum status calibration_option(const struct cli *c, const struct model_file *model,
                                struct calibration **ret, struct fault *f) MUST_USE;
+/* The same into n, which keeps it, and o. */
+enum status network_calibration(const struct cli *c, struct network *n, struct compile_options *o,
+                                struct fault *f) MUST_USE;
 
 /* --threads, --precision and --exact of the command. */
 enum status network_options(const struct cli *c, struct compile_options *ret, struct fault *f) MUST_USE;

@@ -107,9 +107,9 @@ enum status run_run(struct cli *c, struct fault *f)
     enum status st;
 
     if ((st = network_options(c, &o, f)) != ST_OK || (st = network_open(c, &n, f)) != ST_OK ||
+        (st = network_calibration(c, &n, &o, f)) != ST_OK ||
         (st = network_read_inputs(&n, cli_option(c, "input"), f)) != ST_OK)
         goto out;
-    o.calibration = n.calibration;
     if (mkdir(dir, 0777) != 0 && errno != EEXIST)
         st = fault_set(f, ST_UNAVAILABLE, "output-dir", "%s: %s", dir, strerror(errno));
     else if (cli_option(c, "reference"))
@@ -167,12 +167,11 @@ enum status run_verify(struct cli *c, struct fault *f)
 
     if ((st = network_options(c, &o, f)) != ST_OK ||
         (st = cli_number(c, "tolerance", 0, 1e9, tolerance_of(&o), &tolerance, f)) != ST_OK ||
-        (st = network_open(c, &n, f)) != ST_OK ||
+        (st = network_open(c, &n, f)) != ST_OK || (st = network_calibration(c, &n, &o, f)) != ST_OK ||
         (st = network_bind(&n, cli_option(c, "shape"), f)) != ST_OK ||
         (st = network_fill(&n, f)) != ST_OK ||
         (picture && (st = network_read_picture(&n, picture, f)) != ST_OK))
         goto out;
-    o.calibration = n.calibration;
     if ((st = graph_compare(n.graph, &o, n.inputs, tolerance, &all, f)) != ST_OK)
         goto out;
     print_comparisons(c, &all);
