@@ -145,6 +145,15 @@ static const char *name_directly_under(const char *path, const char *under)
     return name;
 }
 
+/* nginx hands a PUT to another process when the first one dies, which may have published the file. */
+static enum status gone(struct fault *f)
+{
+    fault_set(f, ST_UNAVAILABLE, NULL, "the body was lost with the process that had it, send it again");
+    if (f)
+        f->retry_after_s = 1;
+    return ST_UNAVAILABLE;
+}
+
 /* Opens what lies there without following links or waiting for the other end of a pipe. */
 static enum status open_adopted(struct spool *sp, const char *name, const char *under, struct fault *f)
 {
@@ -154,6 +163,8 @@ static enum status open_adopted(struct spool *sp, const char *name, const char *
     if ((sp->folder = open(under, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         return store_fault(f, errno, "opening the spool folder");
     sp->fd = openat(sp->folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (sp->fd < 0 && errno == ENOENT)
+        return gone(f);
     if (sp->fd < 0 || fstat(sp->fd, &about) != 0)
         return store_fault(f, errno, "opening the spooled file");
     if (!S_ISREG(about.st_mode))
