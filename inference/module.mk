@@ -16,4 +16,4 @@ $(B)/inference/model/onnx.o $(B)/inference/model/tensor.o: $(B)/inference/model/
 $(B)/inference/letterbox.o $(B)/inference/preprocess.o $(B)/inference/post/table.o $(B)/inference/post/mask.o: CFLAGS += -O3
 
 # Without optimisation gcc's intrinsics are macros, and warn of the conversions in their own constants.
-$(if $(filter debug,$(MODE)),$(B)/inference/kernels/%.o: CFLAGS += -Wno-sign-conversion)
+$(if $(filter debug,$(MODE)),$(B)/inference/%.o: CFLAGS += -Wno-sign-conversion)
