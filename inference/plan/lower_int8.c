@@ -6,6 +6,9 @@
  * compute in floats. A tensor is bytes when such a convolution reads it, straight or through what moves
  * values about (Concat, Split, Resize by repetition, MaxPool); all that is moved into one tensor has one
  * scale, so that moving stays moving.
+ *
+ * The large maps of the first layers stay floats too: their few channels differ most in range, and all
+ * that follows inherits what rounding adds.
  */
 #include <string.h>
 #include "inference/kernels/cpu.h"
@@ -77,6 +80,18 @@ static void find_ends(const struct choice *c)
         c->ends[g->outputs[i]] = true;
 }
 
+/* Pixels of the picture for one of a map; with fewer the map is a large one. */
+enum { FIRST_LAYERS = 64 };
+
+static bool is_large(const struct choice *c, int tensor)
+{
+    const struct graph *g = c->l->graph;
+    const struct value *picture = lower_value(c->l, g->inputs[0]);
+
+    return picture->rank != 4 ||
+           value_span(lower_value(c->l, tensor), 2, 4) > value_span(picture, 2, 4) / FIRST_LAYERS;
+}
+
 static bool suits(const struct choice *c, const struct node *n)
 {
     const struct value *weights = lower_value(c->l, n->inputs[1]);
@@ -85,7 +100,7 @@ static bool suits(const struct choice *c, const struct node *n)
            (n->ninputs < 3 || n->inputs[2] == GRAPH_NONE || lower_value(c->l, n->inputs[2])->data) &&
            lower_can_block(c->l, n->inputs[0]) && lower_can_block(c->l, n->outputs[0]) &&
            weights->dims[1] >= c->l->block && value_span(weights, 1, 4) <= TILE_INT8_PRODUCTS &&
-           !c->ends[n->outputs[0]];
+           !c->ends[n->outputs[0]] && !is_large(c, n->inputs[0]);
 }
 
 static bool is_wanted(const struct choice *c, const struct node *n)

@@ -9,6 +9,8 @@
 #include "inference/kernels/cpu.h"
 #include "inference/model/model.h"
 #include "inference/plan/context.h"
+#include "inference/quantise/calibrate.h"
+#include "media/image.h"
 
 enum { INPUT = 3 * 640 * 640, ROWS = 84, ANCHORS = 8400, OUTPUT = ROWS * ANCHORS };
 
@@ -156,4 +158,45 @@ TEST(float16_keeps_the_detections)
     if (cpu_isa() < CPU_AVX512_FP16)
         SKIP("needs AVX-512 FP16");
     compare(&o, &(struct limits){ 2, 0.95, 0.03 });
+}
+
+/* From the picture itself and 63 cuts of it. */
+static struct calibration *calibrate(const void *model, size_t n)
+{
+    struct fault f = FAULT_INIT;
+    struct calibration *made = NULL;
+    struct calibrator *c = NULL;
+    struct image im = { .rgb = NULL };
+    size_t bytes_n = 0;
+    void *bytes = load("../../images/bus.jpg", &bytes_n);
+    bool ok = bytes && image_decode(bytes, bytes_n, &im, &f) == ST_OK &&
+              calibrator_create(model, n, NULL, 2, &c, &f) == ST_OK;
+
+    for (int i = 0; ok && i < CALIBRATION_PICTURES; i++)
+        ok = calibrator_add(c, im.rgb, im.width, im.height - i * 8, &f) == ST_OK;
+    if (!ok || calibrator_finish(c, &made, &f) != ST_OK)
+        TEST_FAIL_("%s", f.detail);
+    calibrator_free(c);
+    image_free(&im);
+    free(bytes);
+    return made;
+}
+
+TEST(int8_keeps_boxes_and_moves_scores_by_less_than_a_tenth)
+{
+    struct compile_options o = { .threads = 2, .precision = PRECISION_INT8 };
+    struct calibration *c;
+    size_t n = 0;
+    void *model;
+
+    if (!cpu_has_vnni())
+        SKIP("needs AVX-512 VNNI");
+    if (!test_fixtures())
+        SKIP("no fixtures");
+    REQUIRE((model = load("yolov8n-coco-dq-op12.onnx", &n)) != NULL);
+    REQUIRE((c = calibrate(model, n)) != NULL);
+    o.calibration = c;
+    compare(&o, &(struct limits){ 8, 0.93, 0.1 });
+    calibration_free(c);
+    free(model);
 }

@@ -1,6 +1,7 @@
 """make bench-inference: our plans against ONNX Runtime (and OpenCV) on the same networks and the same picture, in
 rounds that interleave. Prints tab-separated `name value unit ceiling ratio goal`; see docs/bench.md. Contenders are
 processes that wait while others run."""
+import glob
 import os
 import shutil
 import statistics
@@ -133,11 +134,24 @@ class Bench:
         for threads in (1, 2):
             self.threads(name, model, onnx, why, given, side, threads)
 
+    def calibration(self, model):
+        """For int8, from the pictures of the fixtures; made once."""
+        path = f"{self.folder}/{os.path.basename(model)}.calibration"
+        if not os.path.exists(path):
+            sets = ("images", "datasets/coco8", "datasets/coco8-pose", "datasets/coco8-seg", "datasets/coco8-human",
+                    "datasets/imagenet10", "datasets/bccd")
+            found = [name for each in sets for kind in ("jpg", "jpeg", "JPEG", "png")
+                     for name in sorted(glob.glob(f"{FIXTURES}/{each}/**/*.{kind}", recursive=True))]
+            runner("calibrate", model, path, *found[:68])
+        return path
+
     def threads(self, name, model, onnx, why, given, side, threads):
         lines = {precision: f"{name}-{precision}-{threads}t" for precision in PRECISIONS}
         if ONLY and not any(line in ONLY or any(o.startswith(line) for o in ONLY) for line in lines.values()):
             return
-        ours = {p: Contender([RUNNER, "serve", model, given, p, str(threads)]) for p in PRECISIONS}
+        extra = {"int8": [self.calibration(model)]}
+        ours = {p: Contender([RUNNER, "serve", model, given, p, str(threads), *extra.get(p, [])])
+                for p in PRECISIONS}
         avx2 = Contender([RUNNER, "serve", model, given, "f32", str(threads)], FOVEA_MAX_ISA="avx2",
                          ONEDNN_MAX_CPU_ISA="AVX2")
         rivals = {}

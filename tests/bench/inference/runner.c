@@ -2,13 +2,14 @@
  * Our side of `make bench-inference`: one process a contender, told on standard input what to measure,
  * so that a driver can interleave it with others. See docs/bench.md.
  *
- *   runner serve MODEL INPUT PRECISION THREADS   "ready LOAD_MS GFLOP", then for each line N: N runs in
- * ms runner clients MODEL INPUT N                 "ready", then for each line SECONDS: runs/s of N
- * threads runner predict MODEL PICTURE THREADS         "ready", then for each line N: N times four
- * stages in ms runner peak THREADS                          GFLOP/s of fused multiply-adds in registers
- *   runner input PICTURE SIDE FILE               float32 planes of a stretched picture
- *   runner picture PICTURE WIDTH HEIGHT FILE     a JPEG of this size
- *   runner export MODEL FILE                     the network as ONNX, for rivals that read nothing else
+ *   runner serve MODEL INPUT PRECISION THREADS [CALIBRATION]   "ready LOAD_MS GFLOP", then for each line
+ * N: N runs in ms runner clients MODEL INPUT N                 "ready", then for each line SECONDS:
+ * runs/s of N threads runner predict MODEL PICTURE THREADS         "ready", then for each line N: N
+ * times four stages in ms runner peak THREADS                          GFLOP/s of fused multiply-adds in
+ * registers runner input PICTURE SIDE FILE               float32 planes of a stretched picture runner
+ * picture PICTURE WIDTH HEIGHT FILE     a JPEG of this size runner calibrate MODEL FILE PICTURE... a
+ * calibration for int8 runner export MODEL FILE                     the network as ONNX, for rivals that
+ * read nothing else
  *
  * INPUT is a file of float32. What cannot be done is "no REASON" instead of "ready".
  */
@@ -26,6 +27,7 @@
 #include "inference/graph/passes.h"
 #include "inference/plan/context.h"
 #include "inference/predictor.h"
+#include "inference/quantise/calibrate.h"
 #include "media/encode.h"
 #include "media/image.h"
 #include "tests/bench/inference/export.h"
@@ -124,9 +126,54 @@ static enum precision precision_of(const char *name)
                                        : PRECISION_F32;
 }
 
+static struct calibration *read_calibration(const char *path)
+{
+    struct fault f = FAULT_INIT;
+    struct calibration *c = NULL;
+    size_t n;
+    void *bytes = read_file(path, &n);
+
+    if (calibration_read(bytes, n, &c, &f) != ST_OK)
+        give_up(f.detail);
+    free(bytes);
+    return c;
+}
+
+static void calibrate(char **argv)
+{
+    struct fault f = FAULT_INIT;
+    struct calibration *made = NULL;
+    struct calibrator *c = NULL;
+    struct buffer b = { .n = 0 };
+    size_t n;
+    void *model = read_file(argv[0], &n);
+
+    if (calibrator_create(model, n, NULL, 2, &c, &f) != ST_OK)
+        give_up(f.detail);
+    for (char **picture = argv + 2; *picture; picture++) {
+        struct image im = { .rgb = NULL };
+        void *bytes = read_file(*picture, &n);
+        if (image_decode(bytes, n, &im, &f) != ST_OK ||
+            calibrator_add(c, im.rgb, im.width, im.height, &f) != ST_OK)
+            give_up(f.detail);
+        image_free(&im);
+        free(bytes);
+    }
+    if (calibrator_finish(c, &made, &f) != ST_OK)
+        give_up(f.detail);
+    calibration_write(made, &b);
+    write_file(argv[1], b.p, b.n);
+    buffer_free(&b);
+    calibration_free(made);
+    calibrator_free(c);
+    free(model);
+}
+
 static void serve(char **argv)
 {
-    const struct compile_options o = { .precision = precision_of(argv[2]), .threads = atoi(argv[3]) };
+    const struct compile_options o = { .precision = precision_of(argv[2]),
+                                       .threads = atoi(argv[3]),
+                                       .calibration = argv[4] ? read_calibration(argv[4]) : NULL };
     const double start = now_ms();
     double flops, loaded;
     struct plan *p = load_plan(argv[0], &o, &flops);
@@ -403,14 +450,14 @@ int main(int argc, char **argv)
         int arguments;
         void (*run)(char **argv);
     } modes[] = {
-        { "serve", 4, serve },   { "clients", 3, clients },  { "predict", 3, predict },
-        { "peak", 1, peak },     { "input", 3, make_input }, { "picture", 4, make_picture },
-        { "export", 2, export },
+        { "serve", 4, serve },   { "clients", 3, clients },     { "predict", 3, predict },
+        { "peak", 1, peak },     { "input", 3, make_input },    { "picture", 4, make_picture },
+        { "export", 2, export }, { "calibrate", 3, calibrate },
     };
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; argc > 1 && i < sizeof modes / sizeof modes[0]; i++)
-        if (strcmp(argv[1], modes[i].name) == 0 && argc == 2 + modes[i].arguments) {
+        if (strcmp(argv[1], modes[i].name) == 0 && argc >= 2 + modes[i].arguments) {
             modes[i].run(argv + 2);
             return 0;
         }
