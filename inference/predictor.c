@@ -109,8 +109,7 @@ enum status predictor_load(const void *bytes, size_t n, const struct load_option
     d->compile = o ? o->compile : (struct compile_options){ 0 };
     d->compile.precision = precision_of(PRECISION_AUTO, d->compile.precision, d->compile.exact);
     d->views = o && o->bytes_stay;
-    if (d->compile.calibration &&
-        (st = calibration_check(d->compile.calibration, bytes, n, f)) != ST_OK)
+    if (d->compile.calibration && (st = calibration_check(d->compile.calibration, bytes, n, f)) != ST_OK)
         goto out;
     if ((st = opened_model_read_as(bytes, n, d->views ? ONNX_WEIGHTS_VIEWED : ONNX_WEIGHTS_COPIED,
                                    o ? o->family : NULL, &d->source, f)) != ST_OK)

@@ -93,8 +93,8 @@ int graph_add_tensor(struct graph *g, const char *name, const struct value *v);
 int graph_add_node(struct graph *g, const char *type, const char *name, int ninputs, int noutputs,
                    int nattributes);
 
-/* A copy to be bound to another input size. Constants are shared: the original must outlive it; its arena
- * gets what the original has left of the limit. NULL: out of memory. */
+/* A copy to be bound to another input size. Constants are shared: the original must outlive it; its
+ * arena gets what the original has left of the limit. NULL: out of memory. */
 struct graph *graph_clone(const struct graph *g);
 
 /* "Conv node \"/model.0/conv\" (number 3)" for error messages; not printable bytes become '?'. */

@@ -77,8 +77,8 @@ bool bytes_pack(struct conv_kernel *k, const float *weights)
     return true;
 }
 
-/* SiLU where the result is rounded to a byte: within 4e-4 of it. Beyond 80 the exponential is that of 80:
- * smaller ones would be denormal, which costs a hundred times as much. */
+/* SiLU where the result is rounded to a byte: within 4e-4 of it. Beyond 80 the exponential is that of
+ * 80: smaller ones would be denormal, which costs a hundred times as much. */
 INLINE_AVX512 __m512 silu_coarse(__m512 x)
 {
     enum { LESSER_SIZE_SIGN_OF_FIRST = 2, FRACTION_OF_NEAREST = 0 };

@@ -144,8 +144,8 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
     l.byte_convs = arena_array(g->arena, (size_t)g->nnodes + 1, sizeof *l.byte_convs);
     p->inputs = arena_array(g->arena, (size_t)g->ninputs + 1, sizeof *p->inputs);
     p->outputs = arena_array(g->arena, (size_t)g->noutputs + 1, sizeof *p->outputs);
-    if (!l.plain || !l.blocked || !l.half || !l.wants_half || !l.bytes || !l.quanta ||
-        !l.byte_convs || !p->inputs || !p->outputs) {
+    if (!l.plain || !l.blocked || !l.half || !l.wants_half || !l.bytes || !l.quanta || !l.byte_convs ||
+        !p->inputs || !p->outputs) {
         st = fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
         goto out;
     }
