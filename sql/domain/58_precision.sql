@@ -89,9 +89,9 @@ BEGIN
                 OR h.held >= $4 AND (v.pictures_held < $4 OR h.held >= 2 * v.pictures_held))
          ORDER BY f.id
          LIMIT $5)
-    INSERT INTO data.job (kind, key, parameters)
+    INSERT INTO data.job (kind, key, parameters, priority)
     SELECT 'gate_model', concat_ws(' ', d.id, $1, $2, array_to_string($3, ','), d.held),
-           jsonb_build_object('file', d.id, 'cpu', $1)
+           jsonb_build_object('file', d.id, 'cpu', $1), -1
       FROM due d
         ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS n = ROW_COUNT;

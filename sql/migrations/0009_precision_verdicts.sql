@@ -30,12 +30,12 @@ CREATE TABLE data.precision_verdict (
     CONSTRAINT precision_verdict_taken PRIMARY KEY (model_file_id, cpu, precision)
 );
 
--- Weights that arrive are to be tried, whichever way they came.
+-- Weights that arrive are to be tried, whichever way they came; sweeping and expiry go first.
 CREATE FUNCTION data.weights_arrived() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO data.job (kind, key, parameters)
-    VALUES ('gate_model', NEW.id::text, jsonb_build_object('file', NEW.id))
+    INSERT INTO data.job (kind, key, parameters, priority)
+    VALUES ('gate_model', NEW.id::text, jsonb_build_object('file', NEW.id), -1)
         ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;

@@ -4,7 +4,6 @@ Points of the pools and of the worker are armed by a file that the dying process
 a storm that never stops; sweeps and migrations are commands of their own, armed by their environment, in a thread
 beside it. Afterwards the journal, the rows, the bytes and `fovea check --deep` must agree.
 """
-import contextlib
 import hashlib
 import json
 import os
@@ -57,18 +56,6 @@ def arm(plan, then=lambda: None):
             return True
         os.unlink(PLAN)
         return False
-
-
-@contextlib.contextmanager
-def no_trials():
-    """Weights that arrive queue a job each, which would run into the plans that are meant for others."""
-    sql("ALTER TABLE data.model_file DISABLE TRIGGER weights_arrived;"
-        "DELETE FROM data.job WHERE kind = 'gate_model' AND state = 'queued'")
-    until(lambda: sql("SELECT count(*) FROM data.job WHERE kind = 'gate_model' AND state = 'running'") == "0", 30, 0.1)
-    try:
-        yield
-    finally:
-        sql("ALTER TABLE data.model_file ENABLE TRIGGER weights_arrived")
 
 
 # ---- the pools
@@ -299,13 +286,12 @@ def run(folder, project, _model, seed, rounds):
     runs, broken, plans = Runs(), [], Plans(seed, rounds)
     storm = Storm(folder, "fp", seed, project, create=2, upload=2, put=2, read=1)
     side = threading.Thread(target=beside, args=(runs, seed, plans, folder, broken))
-    with no_trials():
-        side.start()
-        try:
-            before(storm, runs, plans)
-        finally:
-            side.join()
-            storm.stop()
+    side.start()
+    try:
+        before(storm, runs, plans)
+    finally:
+        side.join()
+        storm.stop()
     facts = driver.read_journals(folder)
     equal(broken, [], "jobs, sweeps and migrations ran")
     equal(len(runs.names), plans.count + 1, f"{plans.count} processes died at named points")
