@@ -16,7 +16,11 @@
 #include <unistd.h>
 #include "base/failpoint.h"
 
-enum { FILE_MODE = 0440 }; /* published files never change */
+enum {
+    FILE_MODE = 0440, /* published files never change */
+    RESERVE_FROM_BYTES = 4 << 20,
+    RESERVE_BYTES = 64 << 20,
+};
 
 struct spool {
     struct store *store;
@@ -27,6 +31,7 @@ struct spool {
     bool broken;     /* an error was reported: nothing more may be done with it */
     bool hashed, published;
     int64_t size, max_bytes;
+    int64_t reserved; /* room on the disk that was asked for ahead, from the start of the file */
     EVP_MD_CTX *hash;
     struct digest digest;
     const void *map;
@@ -97,6 +102,16 @@ enum status spool_create(struct store *s, int64_t max_bytes, struct spool **ret,
     return ST_OK;
 }
 
+/* Room for a large file is asked for in large pieces: cheaper than one block after the other. Where
+ * there is none, the write will say so. */
+static void reserve(struct spool *sp, size_t n)
+{
+    if (sp->size < RESERVE_FROM_BYTES || sp->size + (int64_t)n <= sp->reserved)
+        return;
+    sp->reserved = sp->size + RESERVE_BYTES;
+    (void)fallocate(sp->fd, FALLOC_FL_KEEP_SIZE, sp->size, RESERVE_BYTES);
+}
+
 enum status spool_write(struct spool *sp, const void *p, size_t n, struct fault *f)
 {
     const char *from = p;
@@ -106,6 +121,7 @@ enum status spool_write(struct spool *sp, const void *p, size_t n, struct fault 
         return fault_set(f, ST_INTERNAL, NULL, "the file cannot be written any more");
     if (n > INT64_MAX || (int64_t)n > sp->max_bytes - sp->size)
         return break_spool(sp, too_large(f, sp->max_bytes));
+    reserve(sp, n);
     while (left) {
         const int pretended = failpoint("spool_write");
         const ssize_t done = pretended ? -1 : write(sp->fd, from, left);
@@ -272,6 +288,10 @@ enum status spool_publish(struct spool *sp, struct digest *ret, int64_t *ret_siz
         return fault_set(f, ST_INTERNAL, NULL, "the file was not received in full");
     if ((st = finish_hash(sp, f)) != ST_OK)
         goto out;
+    if (sp->reserved && ftruncate(sp->fd, sp->size) != 0) { /* gives back what was not needed */
+        st = store_fault(f, errno, doing);
+        goto out;
+    }
     if (fchmod(sp->fd, FILE_MODE) != 0 || fsync(sp->fd) != 0 || (errno = failpoint("file_fsynced"))) {
         st = store_fault(f, errno, doing);
         goto out;

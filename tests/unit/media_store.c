@@ -357,6 +357,32 @@ TEST(only_regular_files_directly_in_the_spool_folder_are_adopted)
     bench_close(&b);
 }
 
+TEST(a_large_file_takes_the_room_of_its_bytes_only)
+{
+    enum { PIECE = 1 << 20, PIECES = 9 };
+    char *piece = calloc(1, PIECE), path[160], name[80];
+    struct spool *sp = NULL;
+    struct digest d;
+    struct stat about;
+    struct bench b;
+    int64_t size;
+
+    REQUIRE(bench_open(&b));
+    REQUIRE(spool_create(b.s, (int64_t)PIECE * PIECES, &sp, &b.f) == ST_OK);
+    for (int i = 0; i < PIECES; i++)
+        CHECK_I64(spool_write(sp, piece, PIECE, &b.f), ST_OK);
+    REQUIRE(spool_publish(sp, &d, &size, &b.f) == ST_OK);
+    CHECK_I64(size, (int64_t)PIECE * PIECES);
+    spool_free(sp);
+    store_path(&d, name);
+    snprintf(path, sizeof path, "%s/%s", b.root, name);
+    REQUIRE(stat(path, &about) == 0);
+    CHECK_I64(about.st_size, size);
+    CHECK(about.st_blocks * 512 <= size + 65536);
+    free(piece);
+    bench_close(&b);
+}
+
 /* A PUT that nginx repeats after its first process died with the file published. */
 TEST(a_body_that_is_gone_is_asked_for_again)
 {
