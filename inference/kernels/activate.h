@@ -29,4 +29,28 @@ INLINE_AVX512 __m512 activate(const enum activation act, __m512 x, __m512 alpha,
     return x;
 }
 
+/* RUN(act) with the activation known where it is compiled: the choice is made once, outside of the loop.
+ */
+#define ACTIVATION_CHOOSE(act, RUN)                                                                     \
+    switch (act) {                                                                                      \
+    case ACT_NONE:                                                                                      \
+        RUN(ACT_NONE);                                                                                  \
+        break;                                                                                          \
+    case ACT_RELU:                                                                                      \
+        RUN(ACT_RELU);                                                                                  \
+        break;                                                                                          \
+    case ACT_SILU:                                                                                      \
+        RUN(ACT_SILU);                                                                                  \
+        break;                                                                                          \
+    case ACT_SIGMOID:                                                                                   \
+        RUN(ACT_SIGMOID);                                                                               \
+        break;                                                                                          \
+    case ACT_CLIP:                                                                                      \
+        RUN(ACT_CLIP);                                                                                  \
+        break;                                                                                          \
+    case ACT_HARDSWISH:                                                                                 \
+        RUN(ACT_HARDSWISH);                                                                             \
+        break;                                                                                          \
+    }
+
 #endif

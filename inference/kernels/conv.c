@@ -130,30 +130,13 @@ INLINE_AVX512 void finish(const struct fusion *f, const enum activation act, con
 INLINE_AVX512 void finish_as(const struct fusion *f, const float *x, const void *residual, void *y,
                              size_t n, const bool half)
 {
-    switch (f->act) {
-    case ACT_NONE:
-        finish(f, ACT_NONE, x, residual, y, n, half);
-        break;
-    case ACT_RELU:
-        finish(f, ACT_RELU, x, residual, y, n, half);
-        break;
-    case ACT_SILU:
-        finish(f, ACT_SILU, x, residual, y, n, half);
-        break;
-    case ACT_SIGMOID:
-        finish(f, ACT_SIGMOID, x, residual, y, n, half);
-        break;
-    case ACT_CLIP:
-        finish(f, ACT_CLIP, x, residual, y, n, half);
-        break;
-    case ACT_HARDSWISH:
-        finish(f, ACT_HARDSWISH, x, residual, y, n, half);
-        break;
-    }
+#define FINISH(act) finish(f, act, x, residual, y, n, half)
+    ACTIVATION_CHOOSE(f->act, FINISH);
+#undef FINISH
 }
 
-TARGET_AVX512 void conv_finish(const struct conv_shape *s, const float *x, const void *residual, void *y,
-                               size_t n)
+TARGET_AVX512
+void conv_finish(const struct conv_shape *s, const float *x, const void *residual, void *y, size_t n)
 {
     if (quantum_used(&s->y_bytes))
         conv_finish_bytes(s, x, residual, y, n);

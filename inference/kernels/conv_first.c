@@ -57,22 +57,8 @@ INLINE_AVX512 void run(const struct first_tile *t, const int groups, const int p
     {                                                                                                   \
         run(t, groups, pixels);                                                                         \
     }
-#define TABLE_OF const struct first_tile
+#define TILE first_tile
 #include "inference/kernels/tile_shapes.h"
-
-static void run_row(const struct first_tile *t, int groups, int pixels)
-{
-    const int most = tile_pixels(groups), n = (pixels + most - 1) / most;
-    struct first_tile part = *t;
-
-    for (int i = 0, at = 0; i < n; i++) {
-        const int end = (int)((long)pixels * (i + 1) / n);
-        part.x = t->x + at;
-        part.y = t->y + (ptrdiff_t)at * 16;
-        shapes[groups][end - at](&part);
-        at = end;
-    }
-}
 
 bool first_suits(const struct conv_shape *s)
 {
@@ -212,7 +198,7 @@ static void run_band(const struct conv_job *j, const struct copied *c, int first
             t.x = band + (ptrdiff_t)(y - first) * w->stride[0] * c->pitch;
             t.w = (const float *)k->weights + (ptrdiff_t)g * 16 * t.ntaps;
             t.bias = k->bias + g * 16;
-            run_row(&t, groups, (int)width);
+            run_row(&t, groups, (int)width, 1);
             for (size_t o = 0; o < (size_t)groups; o++) {
                 const size_t at = (((size_t)g + o) * plane + (size_t)y * width) * pixel;
                 conv_finish(&k->shape, sums + o * width * 16, j->residual ? j->residual + at : NULL,

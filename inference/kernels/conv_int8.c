@@ -116,24 +116,7 @@ INLINE_AVX512 void finish(const struct conv_shape *s, const enum activation act,
 TARGET_AVX512 void conv_finish_bytes(const struct conv_shape *s, const float *x, const uint8_t *residual,
                                      uint8_t *y, size_t n)
 {
-    switch (s->fused.act) {
-    case ACT_NONE:
-        finish(s, ACT_NONE, x, residual, y, n);
-        break;
-    case ACT_RELU:
-        finish(s, ACT_RELU, x, residual, y, n);
-        break;
-    case ACT_SILU:
-        finish(s, ACT_SILU, x, residual, y, n);
-        break;
-    case ACT_SIGMOID:
-        finish(s, ACT_SIGMOID, x, residual, y, n);
-        break;
-    case ACT_CLIP:
-        finish(s, ACT_CLIP, x, residual, y, n);
-        break;
-    case ACT_HARDSWISH:
-        finish(s, ACT_HARDSWISH, x, residual, y, n);
-        break;
-    }
+#define FINISH(act) finish(s, act, x, residual, y, n)
+    ACTIVATION_CHOOSE(s->fused.act, FINISH);
+#undef FINISH
 }

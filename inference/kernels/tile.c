@@ -44,7 +44,7 @@ INLINE_AVX512 void run(const struct tile *t, const int groups, const int pixels)
     {                                                                                                   \
         run(t, groups, pixels);                                                                         \
     }
-#define TABLE_OF const struct tile
+#define TILE tile
 #include "inference/kernels/tile_shapes.h"
 
 int tile_pixels(int groups)
@@ -67,14 +67,5 @@ void tile_run(const struct tile *t, int groups, int pixels)
 
 void tile_row(const struct tile *t, int groups, int pixels)
 {
-    const int most = most_pixels[groups], n = (pixels + most - 1) / most;
-    struct tile part = *t;
-
-    for (int i = 0, at = 0; i < n; i++) {
-        const int end = (int)((long)pixels * (i + 1) / n);
-        part.x = t->x + (ptrdiff_t)at * 16;
-        part.y = t->y + (ptrdiff_t)at * 16;
-        shapes[groups][end - at](&part);
-        at = end;
-    }
+    run_row(t, groups, pixels, 16);
 }

@@ -61,19 +61,10 @@ INLINE_VNNI void run(const struct tile_int8 *t, const int groups, const int pixe
     {                                                                                                   \
         run(t, groups, pixels);                                                                         \
     }
-#define TABLE_OF const struct tile_int8
+#define TILE tile_int8
 #include "inference/kernels/tile_shapes.h"
 
 void tile_int8_row(const struct tile_int8 *t, int groups, int pixels)
 {
-    const int most = tile_pixels(groups), n = (pixels + most - 1) / most;
-    struct tile_int8 part = *t;
-
-    for (int i = 0, at = 0; i < n; i++) {
-        const int end = (int)((long)pixels * (i + 1) / n);
-        part.x = t->x + (ptrdiff_t)at * 16;
-        part.y = t->y + (ptrdiff_t)at * 16;
-        shapes[groups][end - at](&part);
-        at = end;
-    }
+    run_row(t, groups, pixels, 16);
 }

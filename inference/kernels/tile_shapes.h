@@ -1,6 +1,7 @@
 /*
  * The shapes of tiles, included by the files that compile them: SHAPE(groups, pixels) defines
- * run_<groups>_<pixels>, TABLE_OF is what it points to; here they become the table `shapes`.
+ * run_<groups>_<pixels> of a const struct TILE, which has x and y; here they become the table `shapes`
+ * and run_row.
  */
 #define SHAPES_5(g)  SHAPE(g, 1) SHAPE(g, 2) SHAPE(g, 3) SHAPE(g, 4) SHAPE(g, 5)
 #define SHAPES_8(g)  SHAPES_5(g) SHAPE(g, 6) SHAPE(g, 7) SHAPE(g, 8)
@@ -17,7 +18,7 @@ SHAPES_5(5)
 #define ROW_8(g) ROW_5(g), run_##g##_6, run_##g##_7, run_##g##_8
 #define ROW_12(g) ROW_8(g), run_##g##_9, run_##g##_10, run_##g##_11, run_##g##_12
 
-static void (*const shapes[TILE_GROUPS + 1][TILE_PIXELS + 1])(TABLE_OF *) = {
+static void (*const shapes[TILE_GROUPS + 1][TILE_PIXELS + 1])(const struct TILE *) = {
     { NULL },
     { ROW_12(1), run_1_13, run_1_14 },
     { ROW_12(2) },
@@ -26,3 +27,18 @@ static void (*const shapes[TILE_GROUPS + 1][TILE_PIXELS + 1])(TABLE_OF *) = {
     { ROW_5(5) },
 };
 /* clang-format on */
+
+/* A row of pixels in nearly equal tiles; x_step: elements of x from one pixel to the next. */
+static void run_row(const struct TILE *t, int groups, int pixels, int x_step)
+{
+    const int most = tile_pixels(groups), n = (pixels + most - 1) / most;
+    struct TILE part = *t;
+
+    for (int i = 0, at = 0; i < n; i++) {
+        const int end = (int)((long)pixels * (i + 1) / n);
+        part.x = t->x + (ptrdiff_t)at * x_step;
+        part.y = t->y + (ptrdiff_t)at * 16;
+        shapes[groups][end - at](&part);
+        at = end;
+    }
+}
