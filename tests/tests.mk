@@ -20,13 +20,14 @@ TEST_LIBS_cli := cli domain inference media base
 TEST_LIBS_models := inference media base
 TEST_LIBS_all := handlers fcgi domain inference media base
 
-# $(1) source, $(2) program, $(3) libraries
+# $(1) source, $(2) program, $(3) libraries; headers of tests among what the compiler finds
 define test_rule
-$(2): $(1) tests/unit/test.h $(call lib,$(3))
+$(2): $(1) $(call lib,$(3))
 	@mkdir -p $$(@D)
 	@echo "  TEST  $$<"
-	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -Wno-missing-prototypes $$(LDFLAGS) -o $$@ $$< \
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $$@.d $$(LDFLAGS) -o $$@ $$< \
 	    -Wl,--start-group $(call lib,$(3)) -Wl,--end-group $$(LDLIBS)
+DEPS += $(2).d
 endef
 module_of = $(firstword $(subst _, ,$(notdir $(1))))
 $(foreach t,$(UNIT_SRC),$(eval $(call test_rule,$(t),$(patsubst tests/unit/%.c,$(B)/unit/%,$(t)),$(TEST_LIBS_$(call module_of,$(t))))))

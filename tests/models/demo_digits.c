@@ -3,11 +3,10 @@
  * demo/page.jpg is what PyTorch found with the same weights (demo/expected.json), and nearly all of it
  * is right.
  */
-#include "tests/unit/test.h"
+#include "tests/models/fixture.h"
 
 #include <json-c/json.h>
 #include "inference/predictor.h"
-#include "media/image.h"
 
 enum { MOST = 64 };
 
@@ -21,23 +20,6 @@ struct boxes {
 };
 
 static struct fault fault;
-
-static void *load(const char *path, size_t *ret_n)
-{
-    FILE *f = fopen(path, "rb");
-    long size;
-    void *p;
-
-    if (!f)
-        return NULL;
-    fseek(f, 0, SEEK_END);
-    size = ftell(f);
-    rewind(f);
-    p = malloc((size_t)size);
-    *ret_n = p ? fread(p, 1, (size_t)size, f) : 0;
-    fclose(f);
-    return p;
-}
 
 static void read_boxes(struct json_object *expected, const char *key, struct boxes *ret)
 {
@@ -69,13 +51,13 @@ static bool detect(struct boxes *found, struct boxes *wanted, struct boxes *trut
     struct prediction p = { 0 };
     struct predictor *d = NULL;
     struct image image = { 0 };
-    size_t n = 0, picture_n = 0;
-    void *model = load("demo/digits.onnx", &n), *picture = load("demo/page.jpg", &picture_n);
+    struct file model = { 0 }, picture = { 0 };
     bool ok = false;
 
     fault = FAULT_INIT;
-    if (!expected || !model || !picture || predictor_load(model, n, NULL, &d, &fault) != ST_OK ||
-        image_decode(picture, picture_n, &image, &fault) != ST_OK ||
+    if (!expected || !file_load("demo/digits.onnx", &model) || !file_load("demo/page.jpg", &picture) ||
+        predictor_load(model.bytes, model.n, NULL, &d, &fault) != ST_OK ||
+        image_decode(picture.bytes, picture.n, &image, &fault) != ST_OK ||
         predictor_run(d, image.rgb, image.width, image.height, &options, &p, &fault) != ST_OK ||
         p.n > MOST) {
         TEST_FAIL_("%s",
@@ -96,8 +78,8 @@ out:
     prediction_free(&p);
     image_free(&image);
     predictor_free(d);
-    free(model);
-    free(picture);
+    free(model.bytes);
+    free(picture.bytes);
     json_object_put(expected);
     return ok;
 }
@@ -163,13 +145,12 @@ TEST(nearly_all_digits_of_the_page_are_found)
 TEST(the_card_of_the_demonstration_model_is_complete)
 {
     struct model_card *c = NULL;
-    size_t n = 0;
-    void *model = load("demo/digits.onnx", &n);
+    struct file model;
 
-    REQUIRE(model != NULL);
-    if (model_card_read(model, n, &c, &fault) != ST_OK)
+    REQUIRE(file_load("demo/digits.onnx", &model));
+    if (model_card_read(model.bytes, model.n, &c, &fault) != ST_OK)
         TEST_FAIL_("%s", fault.detail);
-    free(model);
+    free(model.bytes);
     REQUIRE(c != NULL);
     CHECK(c->format == MODEL_ONNX && c->task_known && c->task == TASK_DETECT && c->runnable);
     CHECK_I64(c->input_height, 256);

@@ -5,10 +5,8 @@
  * it does better is said.
  */
 #include <dirent.h>
-#include <sys/stat.h>
-#include "tests/unit/test.h"
+#include "tests/models/fixture.h"
 
-#include "inference/card.h"
 #include "inference/compare.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -65,19 +63,6 @@ static void collect_all(struct files *all)
     qsort(all->paths, (size_t)all->n, sizeof all->paths[0], by_name);
 }
 
-static void *read_bytes(const char *path, size_t *ret)
-{
-    FILE *file = fopen(path, "rb");
-    struct stat info;
-    char *bytes = NULL;
-
-    if (file && fstat(fileno(file), &info) == 0 && (bytes = malloc((size_t)info.st_size + 1)))
-        *ret = fread(bytes, 1, (size_t)info.st_size, file);
-    if (file)
-        fclose(file);
-    return bytes;
-}
-
 /* One line of the table: what the file is, and how it went. */
 struct result {
     char name[96], family[32], task[16], input[48], verdict[200];
@@ -130,14 +115,13 @@ static void judge(const char *path, struct result *r)
 {
     struct opened_model o = { .model = NULL };
     struct fault f = FAULT_INIT;
-    size_t n = 0;
-    void *bytes = read_bytes(path, &n);
+    struct file file;
 
     *r = (struct result){ .name = "" };
     snprintf(r->name, sizeof r->name, "%s", strrchr(path, '/') + 1);
-    if (!bytes || opened_model_read(bytes, n, &o, &f) != ST_OK) {
-        snprintf(r->verdict, sizeof r->verdict, "%s", bytes ? f.detail : "cannot be read");
-        free(bytes);
+    if (!file_load(path, &file) || opened_model_read(file.bytes, file.n, &o, &f) != ST_OK) {
+        snprintf(r->verdict, sizeof r->verdict, "%s", file.bytes ? f.detail : "cannot be read");
+        free(file.bytes);
         return;
     }
     snprintf(r->family, sizeof r->family, "%s", o.card->family[0] ? o.card->family : "raw");
@@ -151,7 +135,7 @@ static void judge(const char *path, struct result *r)
         compare_at_some_size(&o, r);
     }
     opened_model_free(&o);
-    free(bytes);
+    free(file.bytes);
 }
 
 /* The page's row for a file, or NULL. */
@@ -161,7 +145,7 @@ static const char *documented(const char *page, const char *name, char *row, siz
     const char *at;
 
     snprintf(start, sizeof start, "| %s |", name);
-    if (!page || !(at = strstr(page, start)))
+    if (!(at = strstr(page, start)))
         return NULL;
     snprintf(row, size, "%.*s", (int)strcspn(at, "\n"), at);
     return row;
@@ -176,11 +160,12 @@ static void row_of(const struct result *r, char *row, size_t size)
 TEST(every_model_file_runs_and_agrees_with_the_interpreter)
 {
     struct files *all = calloc(1, sizeof *all);
-    size_t n = 0;
-    char *page = read_bytes("docs/inference.md", &n), row[400], promised[400];
+    struct file file;
+    char *page, row[400], promised[400];
 
-    if (page)
-        page[n] = '\0';
+    REQUIRE(file_load("docs/inference.md", &file)); /* run from the root of the tree */
+    page = file.bytes;
+    page[file.n] = '\0';
     collect_all(all);
     if (all->n == 0) {
         free(all);

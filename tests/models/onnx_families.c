@@ -3,28 +3,10 @@
  * or the faces where a reference detector finds them. Fixtures: see their README; absent, the tests
  * skip.
  */
-#include "tests/unit/test.h"
+#include "tests/models/fixture.h"
 
 #include "inference/post/finish.h"
 #include "inference/predictor.h"
-#include "media/image.h"
-
-static char *load(const char *name, size_t *n)
-{
-    char path[512], *bytes;
-    FILE *f;
-
-    snprintf(path, sizeof path, "%s/%s", test_fixtures(), name);
-    if (!(f = fopen(path, "rb")))
-        return NULL;
-    fseek(f, 0, SEEK_END);
-    *n = (size_t)ftell(f);
-    rewind(f);
-    bytes = malloc(*n + 1);
-    *n = fread(bytes, 1, *n, f);
-    fclose(f);
-    return bytes;
-}
 
 static double overlap(const struct detection *d, const float box[4])
 {
@@ -117,16 +99,13 @@ static void check_case(size_t i)
     struct fault f = FAULT_INIT;
     struct predictor *d = NULL;
     struct image im = { 0 };
-    size_t n = 0, m = 0;
-    char *bytes, *pixels;
+    struct file file;
 
     snprintf(model, sizeof model, "models/real/%s.onnx", cases[i].model);
     snprintf(picture, sizeof picture, "images/%s.jpg", cases[i].picture);
-    bytes = load(model, &n);
-    pixels = load(picture, &m);
     printf("# %s on %s\n", cases[i].model, cases[i].picture);
-    if (!bytes || !pixels || predictor_load(bytes, n, NULL, &d, &f) != ST_OK ||
-        image_decode(pixels, m, &im, &f) != ST_OK ||
+    if (!fixture_load(model, &file) || !fixture_image(picture, &im) ||
+        predictor_load(file.bytes, file.n, NULL, &d, &f) != ST_OK ||
         predictor_run(d, im.rgb, im.width, im.height, &o, &p, &f) != ST_OK) {
         TEST_FAIL_("%s: %s", cases[i].model, f.detail);
     } else {
@@ -138,14 +117,12 @@ static void check_case(size_t i)
     prediction_free(&p);
     predictor_free(d);
     image_free(&im);
-    free(bytes);
-    free(pixels);
+    free(file.bytes);
 }
 
 TEST(every_family_finds_the_people_the_bus_and_the_faces)
 {
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
+    NEED_FIXTURES();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         check_case(i);
 }
@@ -169,20 +146,14 @@ TEST(the_reference_output_decodes_to_the_listed_detections)
     struct prediction p = { 0 };
     struct fault f = FAULT_INIT;
     struct head h;
-    char *npy, why[160];
-    size_t n = 0;
+    char why[160];
 
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
+    NEED_FIXTURES();
     facts.outputs[0] =
         (struct output_fact){ .v = { .type = DTYPE_F32, .rank = 3, .dims = { 1, COLUMNS, ANCHORS } },
                               .made_by = "Concat" };
-    REQUIRE((npy = load("models/real/v8coco-0.out0.npy", &n)) != NULL);
-    REQUIRE(n > sizeof(float) * ANCHORS * COLUMNS);
-    facts.outputs[0].v.data = malloc(sizeof(float) * ANCHORS * COLUMNS);
+    facts.outputs[0].v.data = fixture_array("models/real/v8coco-0.out0.npy", ANCHORS * COLUMNS);
     REQUIRE(facts.outputs[0].v.data != NULL);
-    memcpy(facts.outputs[0].v.data, npy + n - sizeof(float) * ANCHORS * COLUMNS,
-           sizeof(float) * ANCHORS * COLUMNS);
     REQUIRE(head_recognise(&facts, NULL, &h, why, sizeof why));
     CHECK_STR(head_name(&h), "yolov8");
     REQUIRE((p.arena = arena_create(1 << 20)) != NULL);
@@ -198,5 +169,4 @@ TEST(the_reference_output_decodes_to_the_listed_detections)
     }
     prediction_free(&p);
     free(facts.outputs[0].v.data);
-    free(npy);
 }

@@ -2,96 +2,12 @@
  * Real and generated YOLO files against PyTorch's float32 outputs, and the two pictures that YOLO users
  * know. Fixtures: see their README; absent, the tests skip.
  */
-#include "tests/unit/test.h"
+#include "tests/models/fixture.h"
 
 #include "inference/predictor.h"
-#include "inference/graph/passes.h"
-#include "inference/model/model.h"
-#include "inference/plan/context.h"
 #include "inference/preprocess.h"
-#include "media/image.h"
-
-struct file {
-    char *bytes;
-    size_t n;
-};
-
-static bool load(const char *name, struct file *ret)
-{
-    char path[512];
-    FILE *f;
-    long n;
-
-    snprintf(path, sizeof path, "%s/%s", test_fixtures(), name);
-    if (!(f = fopen(path, "rb")))
-        return false;
-    fseek(f, 0, SEEK_END);
-    n = ftell(f);
-    rewind(f);
-    ret->bytes = malloc((size_t)n + 1);
-    ret->n = fread(ret->bytes, 1, (size_t)n, f);
-    fclose(f);
-    return ret->n == (size_t)n;
-}
-
-/* The float32 numbers of a .npy file of version 1: behind a header whose length stands at byte 8. */
-static float *load_npy(const char *name, size_t count)
-{
-    struct file f = { 0 };
-    float *x = malloc(count * sizeof *x);
-    size_t header;
-
-    if (!x || !load(name, &f) || f.n < 10)
-        return NULL;
-    header = 10u + (uint8_t)f.bytes[8] + 256u * (uint8_t)f.bytes[9];
-    if (f.n != header + count * sizeof *x)
-        return NULL;
-    memcpy(x, f.bytes + header, count * sizeof *x);
-    free(f.bytes);
-    return x;
-}
-
-static struct graph *open_graph(const char *name, struct model **ret_model)
-{
-    struct fault f = FAULT_INIT;
-    struct file file = { 0 };
-
-    if (!load(name, &file) || onnx_read(file.bytes, file.n, ret_model, &f) != ST_OK ||
-        graph_verify((*ret_model)->graph, &f) != ST_OK ||
-        graph_infer((*ret_model)->graph, &f) != ST_OK) {
-        TEST_FAIL_("%s: %s", name, f.detail);
-        return NULL;
-    }
-    free(file.bytes);
-    return graph_clone((*ret_model)->graph);
-}
 
 enum { INPUT = 3 * 640 * 640, ROWS = 84, ANCHORS = 8400, OUTPUT = ROWS * ANCHORS };
-
-/* The plan's raw output for the input; room for OUTPUT numbers. */
-static bool run_plan(const char *name, const float *input, float *output)
-{
-    struct fault f = FAULT_INIT;
-    struct model *m = NULL;
-    struct plan *p = NULL;
-    struct context *c = NULL;
-    struct graph *g = open_graph(name, &m);
-    bool ok = g && graph_optimise(g, &f) == ST_OK &&
-              plan_create(g, &(struct compile_options){ .threads = 2 }, &p, &f) == ST_OK &&
-              context_create(p, &c, &f) == ST_OK;
-
-    if (ok) {
-        memcpy(context_input(c, 0).data, input, INPUT * sizeof *input);
-        ok = context_run(c, &f) == ST_OK;
-        memcpy(output, context_output(c, 0).data, OUTPUT * sizeof *output);
-    }
-    if (!ok)
-        TEST_FAIL_("%s: %s", name, f.detail);
-    context_free(c);
-    plan_free(p);
-    model_free(m);
-    return ok;
-}
 
 /* Rows 0 to 3 are pixels, the rest scores. */
 static void check_output(const float *got, const float *want, double box_px, double score)
@@ -111,15 +27,17 @@ static void check_output(const float *got, const float *want, double box_px, dou
 static void compare_with_torch(const char *model, const char *input, const char *output, double box_px,
                                double score)
 {
-    float *in = load_npy(input, INPUT), *want = load_npy(output, OUTPUT),
-          *got = malloc(OUTPUT * sizeof *got);
+    const struct compile_options o = { .threads = 2 };
+    float *in = fixture_array(input, INPUT), *want = fixture_array(output, OUTPUT), *got = NULL;
+    struct model *m = fixture_model(model);
+    size_t n = 0;
 
-    if (in && want && got) {
-        if (run_plan(model, in, got))
+    if (in && want && m && model_infer(m, 0) && (got = plan_output(m->graph, &o, in, 0, &n))) {
+        CHECK_SIZE(n, OUTPUT);
+        if (n == OUTPUT)
             check_output(got, want, box_px, score);
-    } else {
-        TEST_FAIL_("%s or %s cannot be read", input, output);
     }
+    model_free(m);
     free(in);
     free(want);
     free(got);
@@ -127,24 +45,21 @@ static void compare_with_torch(const char *model, const char *input, const char 
 
 TEST(a_real_yolov8n_equals_pytorch)
 {
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
+    NEED_FIXTURES();
     compare_with_torch("models/real/yolov8n-coco-dq-op12.onnx", "models/real/v8coco-0.in.npy",
                        "models/real/v8coco-0.out0.npy", 0.05, 1e-4);
 }
 
 TEST(a_generated_yolov8n_equals_pytorch)
 {
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
+    NEED_FIXTURES();
     compare_with_torch("models/generated/yolov8n.onnx", "models/generated/input-640.npy",
                        "models/generated/yolov8n.out0.npy", 0.01, 1e-4);
 }
 
 TEST(a_generated_yolo11n_equals_pytorch)
 {
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
+    NEED_FIXTURES();
     compare_with_torch("models/generated/yolo11n.onnx", "models/generated/input-640.npy",
                        "models/generated/yolo11n.out0.npy", 0.01, 1e-4);
 }
@@ -154,38 +69,22 @@ TEST(a_generated_yolo11n_equals_pytorch)
 TEST(the_interpreter_equals_pytorch_on_a_real_yolov8n)
 {
     struct fault f = FAULT_INIT;
-    struct model *m = NULL;
-    struct graph *g;
+    struct model *m;
     struct value in, out = { 0 };
     float *want;
 
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
-    REQUIRE((g = open_graph("models/real/yolov8n-coco-dq-op12.onnx", &m)) != NULL);
-    in = g->tensors[g->inputs[0]].v;
-    REQUIRE((in.data = load_npy("models/real/v8coco-0.in.npy", INPUT)) != NULL);
-    REQUIRE((want = load_npy("models/real/v8coco-0.out0.npy", OUTPUT)) != NULL);
-    CHECK_I64(graph_interpret(g, &in, &out, &f), ST_OK);
+    NEED_FIXTURES();
+    REQUIRE((m = fixture_model("models/real/yolov8n-coco-dq-op12.onnx")) && model_infer(m, 0));
+    in = m->graph->tensors[m->graph->inputs[0]].v;
+    REQUIRE((in.data = fixture_array("models/real/v8coco-0.in.npy", INPUT)) != NULL);
+    REQUIRE((want = fixture_array("models/real/v8coco-0.out0.npy", OUTPUT)) != NULL);
+    CHECK_I64(graph_interpret(m->graph, &in, &out, &f), ST_OK);
     if (out.data)
         check_output(out.data, want, 0.05, 1e-4);
     free(in.data);
     free(out.data);
     free(want);
-    graph_free(g);
     model_free(m);
-}
-
-static bool open_picture(const char *name, struct image *ret)
-{
-    struct fault f = FAULT_INIT;
-    struct file file = { 0 };
-
-    if (!load(name, &file) || image_decode(file.bytes, file.n, ret, &f) != ST_OK) {
-        TEST_FAIL_("%s: %s", name, f.detail);
-        return false;
-    }
-    free(file.bytes);
-    return true;
 }
 
 TEST(the_letterbox_draws_what_the_network_was_fed)
@@ -195,10 +94,9 @@ TEST(the_letterbox_draws_what_the_network_was_fed)
     float *want, *got = malloc(INPUT * sizeof *got);
     double sum = 0, most = 0;
 
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
-    REQUIRE(got && open_picture("images/bus.jpg", &im));
-    REQUIRE((want = load_npy("models/real/v8coco-0.in.npy", INPUT)) != NULL);
+    NEED_FIXTURES();
+    REQUIRE(got && fixture_image("images/bus.jpg", &im));
+    REQUIRE((want = fixture_array("models/real/v8coco-0.in.npy", INPUT)) != NULL);
     l = letterbox_fit(FIT_CENTRE, 1, im.width, im.height, 640, 640);
     REQUIRE(preprocess_draw(&preprocess_yolo, &l, im.rgb, 3, got));
     for (size_t i = 0; i < INPUT; i++) {
@@ -232,9 +130,9 @@ TEST(the_bus_picture_gives_the_five_known_detections)
     struct file file = { 0 };
     struct image im;
 
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
-    REQUIRE(load("models/real/yolov8n-coco-dq-op12.onnx", &file) && open_picture("images/bus.jpg", &im));
+    NEED_FIXTURES();
+    REQUIRE(fixture_load("models/real/yolov8n-coco-dq-op12.onnx", &file) &&
+            fixture_image("images/bus.jpg", &im));
     REQUIRE(predictor_load(file.bytes, file.n, NULL, &d, &f) == ST_OK);
     REQUIRE(predictor_run(d, im.rgb, im.width, im.height, &o, &p, &f) == ST_OK);
     printf("# preprocess %.1f ms, network %.1f ms, postprocess %.1f ms, memory %zu MiB\n",
@@ -274,13 +172,12 @@ TEST(cards_of_real_files_tell_what_they_are)
         { "models/real/ultraface-slim-320.onnx", true, 1, 320, NULL },
     };
 
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
+    NEED_FIXTURES();
     for (size_t i = 0; i < sizeof cards / sizeof cards[0]; i++) {
         struct fault f = FAULT_INIT;
         struct model_card *c = NULL;
         struct file file = { 0 };
-        REQUIRE(load(cards[i].name, &file));
+        REQUIRE(fixture_load(cards[i].name, &file));
         if (model_card_read(file.bytes, file.n, &c, &f) != ST_OK) {
             TEST_FAIL_("%s: %s", cards[i].name, f.detail);
             continue;
@@ -305,15 +202,14 @@ TEST(cards_of_real_files_tell_what_they_are)
 TEST(a_dynamic_int8_file_becomes_the_float_network)
 {
     struct fault f = FAULT_INIT;
-    struct model *m = NULL;
+    struct model *m;
     struct graph *g;
 
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
+    NEED_FIXTURES();
     compare_with_torch("models/real/yolov8n_int8.onnx", "models/real/v8coco-0.in.npy",
                        "models/real/v8coco-0.out0.npy", 3, 1e-5);
-    REQUIRE((g = open_graph("models/real/yolov8n_int8.onnx", &m)) != NULL);
-    REQUIRE(graph_optimise(g, &f) == ST_OK);
+    REQUIRE((m = fixture_model("models/real/yolov8n_int8.onnx")) && model_infer(m, 0));
+    REQUIRE((g = graph_clone(m->graph)) && graph_optimise(g, &f) == ST_OK);
     for (int i = 0; i < g->nnodes; i++)
         CHECK(g->nodes[i].dead || (strcmp(g->nodes[i].type, "ConvInteger") != 0 &&
                                    strcmp(g->nodes[i].type, "DynamicQuantizeLinear") != 0));

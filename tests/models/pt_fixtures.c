@@ -1,30 +1,5 @@
 /* Cards of real checkpoints, against what PyTorch's own pickle of the same files says. */
-#include "tests/unit/test.h"
-
-#include "inference/pt/pt.h"
-
-struct file {
-    void *bytes;
-    size_t n;
-};
-
-static bool load(const char *name, struct file *ret)
-{
-    char path[512];
-    long size;
-    FILE *f;
-
-    snprintf(path, sizeof path, "%s/models/%s", test_fixtures(), name);
-    if (!(f = fopen(path, "rb")))
-        return false;
-    fseek(f, 0, SEEK_END);
-    size = ftell(f);
-    rewind(f);
-    ret->bytes = malloc((size_t)size);
-    ret->n = ret->bytes ? fread(ret->bytes, 1, (size_t)size, f) : 0;
-    fclose(f);
-    return ret->n == (size_t)size;
-}
+#include "tests/models/fixture.h"
 
 static const struct {
     const char *name;
@@ -34,19 +9,23 @@ static const struct {
     int64_t parameters;
     const char *architecture, *version;
 } cards[] = {
-    { "real/yolov5n.pt", TASK_DETECT, 0, 2, "helmet", "vest", 1766623, "yolov5n", "" },
-    { "real/dogcat-cls.pt", TASK_CLASSIFY, 64, 2, "cats", "dogs", 1533666, "yolo11n-cls", "8.3.94" },
-    { "generated/yolov8n.pt", TASK_DETECT, 640, 80, "class0", "class79", 3157200, "yolov8n", "8.4.104" },
-    { "generated/yolo11n.pt", TASK_DETECT, 640, 80, "class0", "class79", 2624080, "yolo11n", "8.4.104" },
-    { "generated/yolo11n-seg.pt", TASK_SEGMENT, 640, 80, "class0", "class79", 2876848, "yolo11n-seg",
+    { "models/real/yolov5n.pt", TASK_DETECT, 0, 2, "helmet", "vest", 1766623, "yolov5n", "" },
+    { "models/real/dogcat-cls.pt", TASK_CLASSIFY, 64, 2, "cats", "dogs", 1533666, "yolo11n-cls",
+      "8.3.94" },
+    { "models/generated/yolov8n.pt", TASK_DETECT, 640, 80, "class0", "class79", 3157200, "yolov8n",
       "8.4.104" },
-    { "generated/yolo11n-pose.pt", TASK_POSE, 640, 80, "class0", "class79", 2908507, "yolo11n-pose",
+    { "models/generated/yolo11n.pt", TASK_DETECT, 640, 80, "class0", "class79", 2624080, "yolo11n",
       "8.4.104" },
-    { "generated/yolo11n-cls.pt", TASK_CLASSIFY, 224, 1000, "class0", "class999", 2812104, "yolo11n-cls",
+    { "models/generated/yolo11n-seg.pt", TASK_SEGMENT, 640, 80, "class0", "class79", 2876848,
+      "yolo11n-seg", "8.4.104" },
+    { "models/generated/yolo11n-pose.pt", TASK_POSE, 640, 80, "class0", "class79", 2908507,
+      "yolo11n-pose", "8.4.104" },
+    { "models/generated/yolo11n-cls.pt", TASK_CLASSIFY, 224, 1000, "class0", "class999", 2812104,
+      "yolo11n-cls", "8.4.104" },
+    { "models/generated/yolo11n-obb.pt", TASK_OBB, 640, 80, "class0", "class79", 2695747, "yolo11n-obb",
       "8.4.104" },
-    { "generated/yolo11n-obb.pt", TASK_OBB, 640, 80, "class0", "class79", 2695747, "yolo11n-obb",
+    { "models/generated/yolo26n.pt", TASK_DETECT, 640, 80, "class0", "class79", 2572280, "yolo26n",
       "8.4.104" },
-    { "generated/yolo26n.pt", TASK_DETECT, 640, 80, "class0", "class79", 2572280, "yolo26n", "8.4.104" },
 };
 
 static void check_card(size_t i)
@@ -56,7 +35,7 @@ static void check_card(size_t i)
     struct file file = { 0 };
 
     printf("# %s\n", cards[i].name);
-    REQUIRE(load(cards[i].name, &file));
+    REQUIRE(fixture_load(cards[i].name, &file));
     if (pt_card_read(file.bytes, file.n, &c, &fault) != ST_OK) {
         TEST_FAIL_("%s", fault.detail);
     } else {
@@ -77,8 +56,7 @@ static void check_card(size_t i)
 
 TEST(cards_of_real_checkpoints_say_what_pytorch_says)
 {
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
+    NEED_FIXTURES();
     for (size_t i = 0; i < sizeof cards / sizeof *cards; i++)
         check_card(i);
 }
@@ -92,9 +70,8 @@ TEST(layers_and_tensors_are_reachable_in_the_tree)
     struct file file = { 0 };
     int64_t out = 0;
 
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
-    REQUIRE(load("generated/yolov8n.pt", &file));
+    NEED_FIXTURES();
+    REQUIRE(fixture_load("models/generated/yolov8n.pt", &file));
     REQUIRE(pt_open(file.bytes, file.n, &p, &fault) == ST_OK);
     REQUIRE(pt_model(p, &model, &fault) == ST_OK);
     CHECK(pt_unknown(p, 0) == NULL);
@@ -116,9 +93,8 @@ TEST(every_truncation_of_a_real_checkpoint_is_refused)
 {
     struct file file = { 0 };
 
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
-    REQUIRE(load("real/dogcat-cls.pt", &file));
+    NEED_FIXTURES();
+    REQUIRE(fixture_load("models/real/dogcat-cls.pt", &file));
     for (size_t n = 0; n < file.n; n += n < 4096 ? 1 : 20011) {
         struct fault fault = FAULT_INIT;
         struct model_card *c = NULL;

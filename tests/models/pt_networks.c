@@ -2,52 +2,7 @@
  * Networks of real and generated checkpoints against PyTorch's float32 outputs of the same files, by the
  * references and through a plan. Fixtures: see their README; absent, the tests skip.
  */
-#include "tests/unit/test.h"
-
-#include "inference/graph/passes.h"
-#include "inference/model/model.h"
-#include "inference/plan/context.h"
-#include "inference/pt/pt.h"
-
-struct file {
-    char *bytes;
-    size_t n;
-};
-
-static bool load(const char *name, struct file *ret)
-{
-    char path[512];
-    FILE *f;
-    long n;
-
-    snprintf(path, sizeof path, "%s/models/%s", test_fixtures(), name);
-    if (!(f = fopen(path, "rb")))
-        return false;
-    fseek(f, 0, SEEK_END);
-    n = ftell(f);
-    rewind(f);
-    ret->bytes = malloc((size_t)n + 1);
-    ret->n = fread(ret->bytes, 1, (size_t)n, f);
-    fclose(f);
-    return ret->n == (size_t)n;
-}
-
-/* The float32 numbers of a .npy file of version 1: behind a header whose length stands at byte 8. */
-static float *load_npy(const char *name, size_t *ret_n)
-{
-    struct file f = { 0 };
-    size_t header;
-    float *x;
-
-    if (!load(name, &f) || f.n < 10)
-        return NULL;
-    header = 10u + (uint8_t)f.bytes[8] + 256u * (uint8_t)f.bytes[9];
-    *ret_n = (f.n - header) / sizeof *x;
-    if ((x = malloc(f.n - header)))
-        memcpy(x, f.bytes + header, f.n - header);
-    free(f.bytes);
-    return x;
-}
+#include "tests/models/fixture.h"
 
 /*
  * What an output is compared with. The first `pixels` values of an anchor and the last `pixels_behind`
@@ -64,13 +19,6 @@ struct reference {
     bool interpreted; /* also by the references */
 };
 
-static void bind(struct model *m, int side)
-{
-    struct value *v = &m->graph->tensors[m->graph->inputs[0]].v;
-
-    v->dims[2] = v->dims[3] = side;
-}
-
 /* What the rows of an end-to-end head are taken from becomes the output: rows of random weights are full
  * of ties, which another implementation breaks otherwise. */
 static void open_rows(struct graph *g)
@@ -80,41 +28,17 @@ static void open_rows(struct graph *g)
             g->outputs[0] = g->nodes[i].inputs[0];
 }
 
-static struct model *open_model(const char *name, int side)
-{
-    struct fault f = FAULT_INIT;
-    struct model *m = NULL;
-    struct file file = { 0 };
-
-    if (!load(name, &file) || pt_read(file.bytes, file.n, &m, &f) != ST_OK) {
-        TEST_FAIL_("%s: %s", name, f.detail);
-        free(file.bytes);
-        return NULL;
-    }
-    free(file.bytes);
-    bind(m, side);
-    open_rows(m->graph);
-    if (graph_verify(m->graph, &f) != ST_OK || graph_infer(m->graph, &f) != ST_OK) {
-        TEST_FAIL_("%s: %s", name, f.detail);
-        model_free(m);
-        return NULL;
-    }
-    return m;
-}
-
-static void compare(const struct reference *r, const char *how, const struct value *got,
+static void compare(const struct reference *r, const char *how, const float *got, size_t made,
                     const float *want, size_t n)
 {
     double px = 0, score = 0;
-    char shape[64];
 
-    if (value_elements(got) != n) {
-        TEST_FAIL_("%s: the output is %s, the reference has %zu numbers", r->model,
-                   value_shape_text(got, shape, sizeof shape), n);
+    if (made != n) {
+        TEST_FAIL_("%s: the output has %zu numbers, the reference %zu", r->model, made, n);
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        double d = fabs((double)value_f32(got)[i] - (double)want[i]);
+        double d = fabs((double)got[i] - (double)want[i]);
         const size_t row = !r->rows ? r->pixels : r->by_anchor ? i % r->rows : i / (n / r->rows);
         double *most = row < r->pixels || (r->rows && row >= r->rows - r->pixels_behind) ? &px : &score;
         d = most == &score ? d / fmax(1, fabs((double)want[i])) : d;
@@ -126,28 +50,17 @@ static void compare(const struct reference *r, const char *how, const struct val
     CHECK(score <= r->score);
 }
 
-static void check_plan(const struct reference *r, const struct graph *from, const float *input,
+static const struct compile_options exact = { .threads = 2, .exact = true };
+
+static void check_plan(const struct reference *r, const struct graph *g, const float *input,
                        const float *want, size_t n)
 {
-    struct graph *g = graph_clone(from);
-    struct fault f = FAULT_INIT;
-    struct context *c = NULL;
-    struct plan *p = NULL;
+    size_t made = 0;
+    float *out = plan_output(g, &exact, input, r->index, &made);
 
-    if (graph_optimise(g, &f) == ST_OK &&
-        plan_create(g, &(struct compile_options){ .threads = 2, .exact = true }, &p, &f) == ST_OK &&
-        context_create(p, &c, &f) == ST_OK) {
-        const struct value in = context_input(c, 0);
-        memcpy(in.data, input, value_bytes(&in));
-        if (context_run(c, &f) == ST_OK) {
-            const struct value out = context_output(c, r->index);
-            compare(r, "plan", &out, want, n);
-        }
-    }
-    if (f.detail[0])
-        TEST_FAIL_("%s: %s", r->model, f.detail);
-    context_free(c);
-    plan_free(p);
+    if (out)
+        compare(r, "plan", out, made, want, n);
+    free(out);
 }
 
 static void check_references(const struct reference *r, const struct graph *g, float *input,
@@ -158,7 +71,7 @@ static void check_references(const struct reference *r, const struct graph *g, f
 
     in.data = input;
     if (graph_interpret(g, &in, out, &f) == ST_OK)
-        compare(r, "references", &out[r->index], want, n);
+        compare(r, "references", out[r->index].data, value_elements(&out[r->index]), want, n);
     else
         TEST_FAIL_("%s: %s", r->model, f.detail);
     for (int i = 0; i < g->noutputs && i < 4; i++)
@@ -168,10 +81,12 @@ static void check_references(const struct reference *r, const struct graph *g, f
 static void check_network(const struct reference *r, bool by_references)
 {
     size_t nin = 0, nout = 0;
-    float *input = load_npy(r->input, &nin), *want = load_npy(r->output, &nout);
-    struct model *m = open_model(r->model, r->side);
+    float *input = fixture_floats(r->input, &nin), *want = fixture_floats(r->output, &nout);
+    struct model *m = fixture_model(r->model);
 
-    if (m && input && want && nin == (size_t)(3 * r->side * r->side)) {
+    if (m)
+        open_rows(m->graph);
+    if (m && input && want && nin == (size_t)(3 * r->side * r->side) && model_infer(m, r->side)) {
         check_plan(r, m->graph, input, want, nout);
         if (by_references)
             check_references(r, m->graph, input, want, nout);
@@ -183,7 +98,7 @@ static void check_network(const struct reference *r, bool by_references)
     free(want);
 }
 
-#define INPUT "generated/input-640.npy"
+#define INPUT "models/generated/input-640.npy"
 
 /*
  * Boxes within 0.01 px, scores within 1e-4. Where weights are random and values grow with depth, sums in
@@ -191,30 +106,29 @@ static void check_network(const struct reference *r, bool by_references)
  * YOLO26. The references, which are plain loops, are as far from PyTorch there.
  */
 static const struct reference references[] = {
-    { "generated/yolov8n.pt", INPUT, "generated/yolov8n.out0.npy", 0, 640, 84, false, 4, 0, 0.01, 1e-4,
-      true },
-    { "generated/yolo11n.pt", INPUT, "generated/yolo11n.out0.npy", 0, 640, 84, false, 4, 0, 0.01, 1e-4,
-      false },
-    { "generated/yolo11n-seg.pt", INPUT, "generated/yolo11n-seg.out0.npy", 0, 640, 116, false, 4, 0,
-      0.01, 3e-4, false },
-    { "generated/yolo11n-seg.pt", INPUT, "generated/yolo11n-seg.out1.npy", 1, 640, 0, false, 0, 0, 0.01,
-      3e-4, false },
-    { "generated/yolo11n-pose.pt", INPUT, "generated/yolo11n-pose.out0.npy", 0, 640, 135, false, 4, 51,
-      0.02, 1e-4, false },
-    { "generated/yolo11n-obb.pt", INPUT, "generated/yolo11n-obb.out0.npy", 0, 640, 85, false, 4, 0, 0.01,
-      1e-4, false },
-    { "generated/yolo11n-cls.pt", "generated/input-224.npy", "generated/yolo11n-cls.out0.npy", 0, 224, 0,
-      false, 0, 0, 0.01, 1e-4, true },
-    { "generated/yolo26n.pt", INPUT, "generated/yolo26n.raw.npy", 0, 640, 84, false, 4, 0, 0.015, 1.5e-4,
-      false },
-    { "real/yolov5n.pt", "real/yolov5n.in.npy", "real/yolov5n.out0.npy", 0, 640, 7, true, 4, 0, 0.01,
-      1e-4, true },
+    { "models/generated/yolov8n.pt", INPUT, "models/generated/yolov8n.out0.npy", 0, 640, 84, false, 4, 0,
+      0.01, 1e-4, true },
+    { "models/generated/yolo11n.pt", INPUT, "models/generated/yolo11n.out0.npy", 0, 640, 84, false, 4, 0,
+      0.01, 1e-4, false },
+    { "models/generated/yolo11n-seg.pt", INPUT, "models/generated/yolo11n-seg.out0.npy", 0, 640, 116,
+      false, 4, 0, 0.01, 3e-4, false },
+    { "models/generated/yolo11n-seg.pt", INPUT, "models/generated/yolo11n-seg.out1.npy", 1, 640, 0,
+      false, 0, 0, 0.01, 3e-4, false },
+    { "models/generated/yolo11n-pose.pt", INPUT, "models/generated/yolo11n-pose.out0.npy", 0, 640, 135,
+      false, 4, 51, 0.02, 1e-4, false },
+    { "models/generated/yolo11n-obb.pt", INPUT, "models/generated/yolo11n-obb.out0.npy", 0, 640, 85,
+      false, 4, 0, 0.01, 1e-4, false },
+    { "models/generated/yolo11n-cls.pt", "models/generated/input-224.npy",
+      "models/generated/yolo11n-cls.out0.npy", 0, 224, 0, false, 0, 0, 0.01, 1e-4, true },
+    { "models/generated/yolo26n.pt", INPUT, "models/generated/yolo26n.raw.npy", 0, 640, 84, false, 4, 0,
+      0.015, 1.5e-4, false },
+    { "models/real/yolov5n.pt", "models/real/yolov5n.in.npy", "models/real/yolov5n.out0.npy", 0, 640, 7,
+      true, 4, 0, 0.01, 1e-4, true },
 };
 
 TEST(planned_networks_of_checkpoints_equal_pytorch)
 {
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
+    NEED_FIXTURES();
     for (size_t i = 0; i < sizeof references / sizeof *references; i++)
         check_network(&references[i], false);
 }
@@ -222,8 +136,7 @@ TEST(planned_networks_of_checkpoints_equal_pytorch)
 /* Plain loops take seconds a network: one of each form of head. */
 TEST(interpreted_networks_of_checkpoints_equal_pytorch)
 {
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
+    NEED_FIXTURES();
     for (size_t i = 0; i < sizeof references / sizeof *references; i++)
         if (references[i].interpreted)
             check_network(&references[i], true);
@@ -237,26 +150,25 @@ TEST(checkpoints_with_known_heads_are_runnable)
         int nclasses, side;
         int64_t parameters;
     } cards[] = {
-        { "generated/yolov8n.pt", "yolov8", "yolov8n", TASK_DETECT, 80, 640, 3157200 },
-        { "generated/yolo11n.pt", "yolov8", "yolo11n", TASK_DETECT, 80, 640, 2624080 },
-        { "generated/yolo11n-seg.pt", "yolov8", "yolo11n-seg", TASK_SEGMENT, 80, 640, 2876848 },
-        { "generated/yolo11n-pose.pt", "yolov8", "yolo11n-pose", TASK_POSE, 80, 640, 2908507 },
-        { "generated/yolo11n-obb.pt", "yolov8", "yolo11n-obb", TASK_OBB, 80, 640, 2695747 },
-        { "generated/yolo11n-cls.pt", "yolo-classify", "yolo11n-cls", TASK_CLASSIFY, 1000, 224,
+        { "models/generated/yolov8n.pt", "yolov8", "yolov8n", TASK_DETECT, 80, 640, 3157200 },
+        { "models/generated/yolo11n.pt", "yolov8", "yolo11n", TASK_DETECT, 80, 640, 2624080 },
+        { "models/generated/yolo11n-seg.pt", "yolov8", "yolo11n-seg", TASK_SEGMENT, 80, 640, 2876848 },
+        { "models/generated/yolo11n-pose.pt", "yolov8", "yolo11n-pose", TASK_POSE, 80, 640, 2908507 },
+        { "models/generated/yolo11n-obb.pt", "yolov8", "yolo11n-obb", TASK_OBB, 80, 640, 2695747 },
+        { "models/generated/yolo11n-cls.pt", "yolo-classify", "yolo11n-cls", TASK_CLASSIFY, 1000, 224,
           2812104 },
-        { "generated/yolo26n.pt", "end2end", "yolo26n", TASK_DETECT, 80, 640, 2572280 },
-        { "real/dogcat-cls.pt", "yolo-classify", "yolo11n-cls", TASK_CLASSIFY, 2, 64, 1533666 },
-        { "real/yolov5n.pt", "yolov5", "yolov5n", TASK_DETECT, 2, 0, 1766623 },
+        { "models/generated/yolo26n.pt", "end2end", "yolo26n", TASK_DETECT, 80, 640, 2572280 },
+        { "models/real/dogcat-cls.pt", "yolo-classify", "yolo11n-cls", TASK_CLASSIFY, 2, 64, 1533666 },
+        { "models/real/yolov5n.pt", "yolov5", "yolov5n", TASK_DETECT, 2, 0, 1766623 },
     };
 
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
+    NEED_FIXTURES();
     for (size_t i = 0; i < sizeof cards / sizeof *cards; i++) {
         struct fault f = FAULT_INIT;
         struct model_card *c = NULL;
         struct file file = { 0 };
         printf("# %s\n", cards[i].name);
-        REQUIRE(load(cards[i].name, &file));
+        REQUIRE(fixture_load(cards[i].name, &file));
         if (model_card_read(file.bytes, file.n, &c, &f) != ST_OK) {
             TEST_FAIL_("%s", f.detail);
         } else {
@@ -275,55 +187,13 @@ TEST(checkpoints_with_known_heads_are_runnable)
     }
 }
 
-/* Output 0 through a plan, of a graph that is taken over; NULL: failed. */
-static float *plan_output(struct graph *g, const float *input, size_t *ret_n)
-{
-    struct fault f = FAULT_INIT;
-    struct context *c = NULL;
-    struct plan *p = NULL;
-    float *out = NULL;
-
-    if (graph_optimise(g, &f) == ST_OK &&
-        plan_create(g, &(struct compile_options){ .threads = 2, .exact = true }, &p, &f) == ST_OK &&
-        context_create(p, &c, &f) == ST_OK) {
-        const struct value in = context_input(c, 0);
-        memcpy(in.data, input, value_bytes(&in));
-        if (context_run(c, &f) == ST_OK) {
-            const struct value y = context_output(c, 0);
-            *ret_n = value_elements(&y);
-            out = malloc(value_bytes(&y));
-            memcpy(out, y.data, value_bytes(&y));
-        }
-    }
-    if (!out)
-        TEST_FAIL_("%s", f.detail);
-    context_free(c);
-    plan_free(p);
-    return out;
-}
-
-/* Of the file, whichever format it has. */
+/* Output 0 of the file's network for a picture of 640. */
 static float *network_output(const char *name, const float *input, size_t *ret_n)
 {
-    struct fault f = FAULT_INIT;
-    struct file file = { 0 };
-    struct model *m = NULL;
-    struct graph *g = NULL;
-    float *out = NULL;
+    struct model *m = fixture_model(name);
+    float *out = m && model_infer(m, 640) ? plan_output(m->graph, &exact, input, 0, ret_n) : NULL;
 
-    if (load(name, &file) &&
-        (pt_is_checkpoint(file.bytes, file.n) ? pt_read(file.bytes, file.n, &m, &f)
-                                              : onnx_read(file.bytes, file.n, &m, &f)) == ST_OK) {
-        bind(m, 640);
-        if (graph_verify(m->graph, &f) == ST_OK && graph_infer(m->graph, &f) == ST_OK)
-            g = graph_clone(m->graph);
-    }
-    if (g)
-        out = plan_output(g, input, ret_n);
-    else
-        TEST_FAIL_("%s: %s", name, f.detail);
     model_free(m);
-    free(file.bytes);
     return out;
 }
 
@@ -349,16 +219,15 @@ TEST(checkpoints_and_exports_of_one_network_agree)
         const char *pt, *onnx;
         bool rows;
     } pairs[] = {
-        { "generated/yolov8n.pt", "generated/yolov8n.onnx", false },
-        { "generated/yolo11n.pt", "generated/yolo11n.onnx", false },
-        { "generated/yolo26n.pt", "generated/yolo26n.onnx", true },
+        { "models/generated/yolov8n.pt", "models/generated/yolov8n.onnx", false },
+        { "models/generated/yolo11n.pt", "models/generated/yolo11n.onnx", false },
+        { "models/generated/yolo26n.pt", "models/generated/yolo26n.onnx", true },
     };
     size_t n;
     float *input;
 
-    if (!test_fixtures())
-        SKIP("fixtures are absent");
-    REQUIRE((input = load_npy(INPUT, &n)) != NULL);
+    NEED_FIXTURES();
+    REQUIRE((input = fixture_floats(INPUT, &n)) != NULL);
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         size_t na = 0, nb = 0;
         float *a = network_output(pairs[i].pt, input, &na),
