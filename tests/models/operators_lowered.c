@@ -2,25 +2,9 @@
  * What the planner makes of operators that are no convolutions, on seeded random shapes: products with
  * constant weights, against the references.
  */
-#include "tests/unit/inference_run.h"
+#include "tests/models/operator_case.h"
 
 enum { ROUNDS = 24 };
-
-/* A constant of random numbers from -scale to scale. */
-static void constant(struct buffer *g, const char *name, int rank, const int64_t dims[], uint64_t *s,
-                     float scale)
-{
-    size_t n = 1;
-    float *x;
-
-    for (int i = 0; i < rank; i++)
-        n *= (size_t)dims[i];
-    x = malloc((n + 1) * sizeof *x);
-    for (size_t i = 0; i < n; i++)
-        x[i] = random_float(s) * scale;
-    onnx_floats(g, name, rank, dims, x);
-    free(x);
-}
 
 TEST(gemm_of_random_shapes_matches_the_reference)
 {
@@ -32,14 +16,15 @@ TEST(gemm_of_random_shapes_matches_the_reference)
         struct buffer g = { 0 }, a = { 0 };
         onnx_input(&g, "x", 2, (const int64_t[]){ m, k });
         onnx_output(&g, "y");
-        constant(&g, "w", 2, transposed ? (const int64_t[]){ n, k } : (const int64_t[]){ k, n }, &s, 1);
+        random_constant(&g, "w", 2, transposed ? (const int64_t[]){ n, k } : (const int64_t[]){ k, n },
+                        &s, 1);
         if (way < 4)
-            constant(&g, "b", 2, biases[way], &s, 1);
+            random_constant(&g, "b", 2, biases[way], &s, 1);
         onnx_int_attribute(&a, "transB", transposed);
         onnx_float_attribute(&a, "alpha", random_int(&s, 0, 1) ? 1 : 0.5f);
         onnx_float_attribute(&a, "beta", random_int(&s, 0, 1) ? 1 : -2);
         onnx_node(&g, "Gemm", way < 4 ? "x w b" : "x w", "y", &a);
-        run_compare(run_load(&g, 13), seed, 1e-4);
+        check_graph(&g, 13, seed, 1e-4);
     }
 }
 
@@ -53,7 +38,7 @@ TEST(gemm_turned_around_or_of_two_inputs_matches_the_reference)
         onnx_int_attribute(&a, "transA", way & 1);
         onnx_int_attribute(&a, "transB", way >> 1);
         onnx_node(&g, "Gemm", "x w", "y", &a);
-        run_compare(run_load(&g, 13), 9, 1e-4);
+        check_graph(&g, 13, 9, 1e-4);
     }
 }
 
@@ -67,9 +52,9 @@ TEST(products_with_constant_weights_match_the_reference)
         struct buffer g = { 0 };
         onnx_input(&g, "x", rank, x + 3 - rank);
         onnx_output(&g, "y");
-        constant(&g, "w", 2, (const int64_t[]){ k, n }, &s, 1);
+        random_constant(&g, "w", 2, (const int64_t[]){ k, n }, &s, 1);
         onnx_node(&g, "MatMul", "x w", "y", NULL);
-        run_compare(run_load(&g, 13), seed, 1e-4);
+        check_graph(&g, 13, seed, 1e-4);
     }
 }
 
@@ -97,9 +82,9 @@ static void check_transposed(uint64_t seed, const char *after)
     onnx_input(&g, "x", 4,
                (const int64_t[]){ random_int(&s, 1, 2), c, random_int(&s, 1, 9), random_int(&s, 1, 9) });
     onnx_output(&g, "y");
-    constant(&g, "p", 4, (const int64_t[]){ c, c, 1, 1 }, &s, 0.5f);
-    constant(&g, "w", 4, (const int64_t[]){ c, m, k[0], k[1] }, &s, 0.5f);
-    constant(&g, "b", 1, (const int64_t[]){ m * groups }, &s, 1);
+    random_constant(&g, "p", 4, (const int64_t[]){ c, c, 1, 1 }, &s, 0.5f);
+    random_constant(&g, "w", 4, (const int64_t[]){ c, m, k[0], k[1] }, &s, 0.5f);
+    random_constant(&g, "b", 1, (const int64_t[]){ m * groups }, &s, 1);
     onnx_node(&g, "Conv", "x p", "a", NULL);
     onnx_int_attribute(&a, "group", groups);
     onnx_ints_attribute(&a, "strides", 2, stride);
@@ -108,12 +93,12 @@ static void check_transposed(uint64_t seed, const char *after)
     onnx_ints_attribute(&a, "output_padding", 2, more);
     onnx_node(&g, "ConvTranspose", random_int(&s, 0, 1) ? "a w b" : "a w", "t", &a);
     for (int i = 0; i < 3; i++)
-        constant(&g, (const char *const[]){ "n0", "n1", "n2" }[i], 1, (const int64_t[]){ m * groups },
-                 &s, 1);
+        random_constant(&g, (const char *const[]){ "n0", "n1", "n2" }[i], 1,
+                        (const int64_t[]){ m * groups }, &s, 1);
     onnx_floats(&g, "n4", 1, (const int64_t[]){ m * groups }, variances);
     onnx_node(&g, "BatchNormalization", "t n0 n1 n2 n4", "n", NULL);
     onnx_node(&g, after, "n", "y", NULL);
-    run_compare(run_load(&g, 14), seed, 2e-4);
+    check_graph(&g, 14, seed, 2e-4);
 }
 
 TEST(transposed_convolutions_in_blocks_match_the_reference)
@@ -124,13 +109,12 @@ TEST(transposed_convolutions_in_blocks_match_the_reference)
         check_transposed(seed, after[seed % 5]);
 }
 
-/* A convolution to `c` channels, so that they are in blocks. */
-static void blocks(struct buffer *g, int64_t c, uint64_t *s)
+/* Channels in blocks as `a`, of a small picture. */
+static struct buffer some_blocks(int64_t c, uint64_t *s)
 {
-    onnx_input(g, "x", 4, (const int64_t[]){ 1, 3, random_int(s, 1, 12), random_int(s, 1, 12) });
-    onnx_output(g, "y");
-    constant(g, "w", 4, (const int64_t[]){ c, 3, 1, 1 }, s, 1);
-    onnx_node(g, "Conv", "x w", "a", NULL);
+    const int h = random_int(s, 1, 12);
+
+    return blocked_graph(c, h, random_int(s, 1, 12), s);
 }
 
 static void mean(struct buffer *g, int way)
@@ -153,17 +137,16 @@ TEST(gates_by_the_means_of_channels_match_the_reference)
     for (uint64_t seed = 1; seed <= ROUNDS * 2; seed++) {
         uint64_t s = seed * 37;
         const int64_t c = channels[random_int(&s, 0, 4)], inner = channels[random_int(&s, 0, 4)];
-        struct buffer g = { 0 };
-        blocks(&g, c, &s);
+        struct buffer g = some_blocks(c, &s);
         mean(&g, random_int(&s, 0, 2));
-        constant(&g, "w1", 4, (const int64_t[]){ inner, c, 1, 1 }, &s, 0.3f);
-        constant(&g, "w2", 4, (const int64_t[]){ c, inner, 1, 1 }, &s, 0.3f);
+        random_constant(&g, "w1", 4, (const int64_t[]){ inner, c, 1, 1 }, &s, 0.3f);
+        random_constant(&g, "w2", 4, (const int64_t[]){ c, inner, 1, 1 }, &s, 0.3f);
         onnx_node(&g, "Conv", "m w1", "h", NULL);
         onnx_node(&g, "Relu", "h", "r", NULL);
         onnx_node(&g, "Conv", "r w2", "f", NULL);
         onnx_node(&g, seed % 2 ? "HardSigmoid" : "Sigmoid", "f", "q", NULL);
         onnx_node(&g, "Mul", seed % 3 ? "a q" : "q a", "y", NULL);
-        run_compare(run_load(&g, 13), seed, 1e-4);
+        check_graph(&g, 13, seed, 1e-4);
     }
 }
 
@@ -172,11 +155,10 @@ TEST(means_of_other_axes_and_flattened_ones_match_the_reference)
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
         uint64_t s = seed * 41;
         const int64_t c = random_int(&s, 1, 40);
-        struct buffer g = { 0 };
-        blocks(&g, c, &s);
+        struct buffer g = some_blocks(c, &s);
         mean(&g, random_int(&s, 0, 3));
         onnx_node(&g, "Flatten", "m", "y", NULL);
-        run_compare(run_load(&g, 13), seed, 1e-4);
+        check_graph(&g, 13, seed, 1e-4);
     }
 }
 
@@ -189,9 +171,8 @@ TEST(arithmetic_with_a_constant_for_each_channel_matches_the_reference)
         const int64_t c = random_int(&s, 1, 40);
         const int64_t shapes[][4] = { { 1, c, 1, 1 }, { c, 1, 1, 0 }, { 1, 1, 1, 1 }, { 1, 0, 0, 0 } };
         const int ranks[] = { 4, 3, 4, 1 }, way = random_int(&s, 0, 3), type = random_int(&s, 0, 3);
-        struct buffer g = { 0 };
-        blocks(&g, c, &s);
-        constant(&g, "k0", ranks[way], shapes[way], &s, 0.5f);
+        struct buffer g = some_blocks(c, &s);
+        random_constant(&g, "k0", ranks[way], shapes[way], &s, 0.5f);
         onnx_floats(&g, "two", 1, (const int64_t[]){ 1 }, (const float[]){ 2 });
         onnx_node(&g, "Add", "k0 two", "k", NULL); /* nothing near zero to divide by */
         if (type == 3 && seed % 2)
@@ -200,7 +181,7 @@ TEST(arithmetic_with_a_constant_for_each_channel_matches_the_reference)
             onnx_node(&g, "Identity", "a", "b", NULL);
         onnx_node(&g, types[type], type < 3 && seed % 3 == 0 ? "k b" : "b k", "t", NULL);
         onnx_node(&g, "Softplus", "t", "y", NULL);
-        run_compare(run_load(&g, 13), seed, 1e-4);
+        check_graph(&g, 13, seed, 1e-4);
     }
 }
 
@@ -222,7 +203,7 @@ TEST(transpositions_of_random_shapes_match_the_reference)
         onnx_output(&g, "y");
         onnx_ints_attribute(&a, "perm", (size_t)rank, perm);
         onnx_node(&g, "Transpose", "x", "y", &a);
-        run_compare(run_load(&g, 13), seed, 0);
+        check_graph(&g, 13, seed, 0);
     }
 }
 
@@ -231,15 +212,14 @@ TEST(shuffled_channels_match_the_reference)
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
         uint64_t s = seed * 53;
         const int64_t c = random_int(&s, 1, 20), groups = random_int(&s, 1, 4);
-        struct buffer g = { 0 }, a = { 0 };
-        blocks(&g, c * groups, &s);
+        struct buffer g = some_blocks(c * groups, &s), a = { 0 };
         onnx_ints(&g, "joined", 4, (const int64_t[]){ 1, c * groups, -1, 1 });
         onnx_ints(&g, "split", 5, (const int64_t[]){ 1, groups, c, -1, 1 });
         onnx_ints_attribute(&a, "perm", 5, (const int64_t[]){ 0, 2, 1, 3, 4 });
         onnx_node(&g, "Reshape", "a split", "r", NULL);
         onnx_node(&g, "Transpose", "r", "t", &a);
         onnx_node(&g, "Reshape", "t joined", "y", NULL);
-        run_compare(run_load(&g, 13), seed, 1e-5);
+        check_graph(&g, 13, seed, 1e-5);
     }
 }
 
@@ -250,18 +230,14 @@ TEST(resized_planes_match_the_reference)
 
     for (uint64_t seed = 1; seed <= ROUNDS * 2; seed++) {
         uint64_t s = seed * 59;
-        struct buffer g = { 0 }, a = { 0 };
+        struct buffer g = some_blocks(random_int(&s, 1, 40), &s), a = { 0 };
         const float down = 0.5f + 0.25f * (float)random_int(&s, 0, 10),
                     across = 0.5f + 0.25f * (float)random_int(&s, 0, 10);
-        onnx_input(&g, "x", 4, (const int64_t[]){ 1, 3, random_int(&s, 2, 12), random_int(&s, 2, 12) });
-        onnx_output(&g, "y");
-        constant(&g, "w", 4, (const int64_t[]){ random_int(&s, 1, 40), 3, 1, 1 }, &s, 1);
-        onnx_node(&g, "Conv", "x w", "a", NULL);
         onnx_floats(&g, "k", 1, (const int64_t[]){ 4 }, (const float[]){ 1, 1, down, across });
         onnx_text_attribute(&a, "mode", random_int(&s, 0, 3) ? "linear" : "nearest");
         onnx_text_attribute(&a, "coordinate_transformation_mode", ways[random_int(&s, 0, 3)]);
         onnx_node(&g, "Resize", "a - k", "y", &a);
-        run_compare(run_load(&g, 13), seed, 1e-5);
+        check_graph(&g, 13, seed, 1e-5);
     }
 }
 
@@ -275,10 +251,9 @@ TEST(a_hard_swish_spelt_out_is_one_step_and_matches_the_reference)
 
     for (uint64_t way = 0; way < 5; way++) {
         uint64_t s = way + 61;
-        struct buffer g = { 0 };
+        struct buffer g = some_blocks(20, &s);
         struct model *m;
         int conv = 0;
-        blocks(&g, 20, &s);
         onnx_floats(&g, "three", 1, (const int64_t[]){ 1 }, (const float[]){ 3 });
         onnx_floats(&g, "six", 1, (const int64_t[]){ 1 }, (const float[]){ 6 });
         onnx_floats(&g, "sixth", 1, (const int64_t[]){ 1 }, (const float[]){ 1.0f / 6 });

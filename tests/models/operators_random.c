@@ -3,24 +3,9 @@
  * and the optimised graph against the references. What the planner treats specially has tests of its own
  * in operators_planned.c.
  */
-#include "tests/unit/inference_expect.h"
+#include "tests/models/operator_case.h"
 
 enum { ROUNDS = 6 };
-
-/* A constant of random numbers from -1 to 1. */
-static void constant(struct buffer *g, const char *name, int rank, const int64_t dims[], uint64_t *s)
-{
-    size_t n = 1;
-    float *x;
-
-    for (int i = 0; i < rank; i++)
-        n *= (size_t)dims[i];
-    x = malloc((n + 1) * sizeof *x);
-    for (size_t i = 0; i < n; i++)
-        x[i] = random_float(s);
-    onnx_floats(g, name, rank, dims, x);
-    free(x);
-}
 
 /* The shape that the operator under test sees: [1, c, h, w], and random numbers for its attributes. */
 struct scene {
@@ -55,18 +40,18 @@ static void with_alpha(struct scene *s)
 
 static void with_channels(struct scene *s) /* two vectors, k and b */
 {
-    constant(s->graph, "k", 1, &s->c, &s->seed);
-    constant(s->graph, "b", 1, &s->c, &s->seed);
+    random_constant(s->graph, "k", 1, &s->c, &s->seed, 1);
+    random_constant(s->graph, "b", 1, &s->c, &s->seed, 1);
 }
 
 static void with_slope(struct scene *s)
 {
-    constant(s->graph, "k", 3, (const int64_t[]){ s->c, 1, 1 }, &s->seed);
+    random_constant(s->graph, "k", 3, (const int64_t[]){ s->c, 1, 1 }, &s->seed, 1);
 }
 
 static void with_last(struct scene *s)
 {
-    constant(s->graph, "k", 1, &s->w, &s->seed);
+    random_constant(s->graph, "k", 1, &s->w, &s->seed, 1);
 }
 
 static void with_size(struct scene *s)
@@ -111,7 +96,7 @@ static void with_diagonal(struct scene *s)
 
 static void with_matrix(struct scene *s)
 {
-    constant(s->graph, "k", 2, (const int64_t[]){ s->c, 5 }, &s->seed);
+    random_constant(s->graph, "k", 2, (const int64_t[]){ s->c, 5 }, &s->seed, 1);
     onnx_text_attribute(&s->attributes, "equation", "nchw,ck->nkhw");
 }
 
@@ -119,7 +104,7 @@ static void with_grid(struct scene *s)
 {
     static const char *const paddings[] = { "zeros", "border", "reflection" };
 
-    constant(s->graph, "k", 4, (const int64_t[]){ 1, 4, 7, 2 }, &s->seed);
+    random_constant(s->graph, "k", 4, (const int64_t[]){ 1, 4, 7, 2 }, &s->seed, 1);
     onnx_text_attribute(&s->attributes, "mode", random_int(&s->seed, 0, 3) ? "bilinear" : "nearest");
     onnx_text_attribute(&s->attributes, "padding_mode", paddings[random_int(&s->seed, 0, 2)]);
     onnx_int_attribute(&s->attributes, "align_corners", random_int(&s->seed, 0, 1));
@@ -130,8 +115,8 @@ static void with_coordinates(struct scene *s)
     const int64_t at[] = { 0, s->c - 1, 0, -s->c };
 
     onnx_constant(s->graph, "k", 7, 2, (const int64_t[]){ 2, 2 }, at, sizeof at);
-    constant(s->graph, "b", 4, (const int64_t[]){ 2, 1, s->h, s->w }, &s->seed);
-    constant(s->graph, "u", 3, (const int64_t[]){ 2, s->h, s->w }, &s->seed);
+    random_constant(s->graph, "b", 4, (const int64_t[]){ 2, 1, s->h, s->w }, &s->seed, 1);
+    random_constant(s->graph, "u", 3, (const int64_t[]){ 2, s->h, s->w }, &s->seed, 1);
 }
 
 static void with_pads(struct scene *s)
@@ -238,22 +223,18 @@ static void run_case(size_t i, uint64_t seed)
 {
     static const int channels[] = { 3, 4, 16, 20, 32 };
     struct scene s = { .seed = seed * 1000 + i };
-    struct buffer g = { 0 }, conv = { 0 };
+    struct buffer g;
     const bool flat = strcmp(cases[i].type, "Expand") == 0;
     /* channel counts that four divides where squares of channels are needed */
     s.c = channels[strcmp(cases[i].type, "DepthToSpace") ? random_int(&s.seed, 0, 4)
                                                          : random_int(&s.seed, 1, 4)];
     s.h = flat ? 1 : 2 * random_int(&s.seed, 2, 6);
     s.w = 2 * random_int(&s.seed, 2, 6);
+    g = blocked_graph(s.c, s.h, s.w, &s.seed);
     s.graph = &g;
-    onnx_input(&g, "x", 4, (const int64_t[]){ 1, 3, s.h, s.w });
-    onnx_output(&g, "y");
-    constant(&g, "w", 4, (const int64_t[]){ s.c, 3, 3, 3 }, &s.seed);
-    onnx_ints_attribute(&conv, "pads", 4, (const int64_t[]){ 1, 1, 1, 1 });
-    onnx_node(&g, "Conv", "x w", "a", &conv);
     cases[i].prepare(&s);
     onnx_node(&g, cases[i].type, cases[i].inputs, "y", &s.attributes);
-    run_compare(run_load(&g, cases[i].opset), seed, 1e-3);
+    check_graph(&g, cases[i].opset, seed, 1e-3);
 }
 
 TEST(operators_behind_a_convolution_match_the_references_on_random_shapes)
@@ -285,12 +266,12 @@ TEST(one_dimensional_windows_match_the_references)
             if (t < 2) {
                 onnx_int_attribute(&a, "group", groups);
                 if (t == 0)
-                    constant(&g, "w", 3, (const int64_t[]){ m * groups, c / groups, k }, &s);
+                    random_constant(&g, "w", 3, (const int64_t[]){ m * groups, c / groups, k }, &s, 1);
                 else
-                    constant(&g, "w", 3, (const int64_t[]){ c, m, k }, &s);
+                    random_constant(&g, "w", 3, (const int64_t[]){ c, m, k }, &s, 1);
             }
             onnx_node(&g, types[t], t < 2 ? "x w" : "x", "y", &a);
-            run_compare(run_load(&g, 11), seed, 1e-4);
+            check_graph(&g, 11, seed, 1e-4);
         }
 }
 
@@ -306,12 +287,12 @@ TEST(transposed_convolutions_of_random_shapes_match_the_reference)
         struct buffer g = { 0 }, a = { 0 };
         onnx_input(&g, "x", 4, (const int64_t[]){ 1, c, random_int(&s, 2, 9), random_int(&s, 2, 9) });
         onnx_output(&g, "y");
-        constant(&g, "w", 4, (const int64_t[]){ c, m, k, k }, &s);
-        constant(&g, "b", 1, &m, &s);
+        random_constant(&g, "w", 4, (const int64_t[]){ c, m, k, k }, &s, 1);
+        random_constant(&g, "b", 1, &m, &s, 1);
         onnx_ints_attribute(&a, "strides", 2, (const int64_t[]){ stride, stride });
         onnx_ints_attribute(&a, "pads", 4, (const int64_t[]){ pad, pad, pad, 0 });
         onnx_ints_attribute(&a, "output_padding", 2, (const int64_t[]){ more, 0 });
         onnx_node(&g, "ConvTranspose", "x w b", "y", &a);
-        run_compare(run_load(&g, 13), seed, 1e-3);
+        check_graph(&g, 13, seed, 1e-3);
     }
 }
