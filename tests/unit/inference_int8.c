@@ -6,30 +6,7 @@
 #include "inference/kernels/conv.h"
 #include "inference/kernels/cpu.h"
 #include "inference/ops/conv.h"
-
-struct random {
-    uint64_t state;
-};
-
-static int pick(struct random *r, int low, int high)
-{
-    r->state = r->state * 6364136223846793005u + 1442695040888963407u;
-    return low + (int)((r->state >> 33) % (uint64_t)(high - low + 1));
-}
-
-static float pick_float(struct random *r)
-{
-    return (float)pick(r, -10000, 10000) / 10000;
-}
-
-static uint8_t *random_bytes(struct random *r, size_t n)
-{
-    uint8_t *x = aligned_alloc(64, (n + 64) / 64 * 64);
-
-    for (size_t i = 0; i < n; i++)
-        x[i] = (uint8_t)pick(r, 0, 255);
-    return x;
-}
+#include "tests/unit/inference_random.h"
 
 /* Byte of channel c at pixel i of [blocks][plane][16]. */
 static uint8_t byte_at(const uint8_t *x, size_t c, size_t plane, size_t i)
@@ -44,38 +21,38 @@ struct layer {
     uint8_t *x, *residual;
 };
 
-static struct layer random_layer(struct random *r)
+static struct layer random_layer(uint64_t *r)
 {
     static const enum activation acts[] = { ACT_NONE,    ACT_RELU, ACT_SILU,
                                             ACT_SIGMOID, ACT_CLIP, ACT_HARDSWISH };
-    struct layer l = { .s = { .ci = pick(r, 1, 70), .co = pick(r, 1, 150) } };
+    struct layer l = { .s = { .ci = random_int(r, 1, 70), .co = random_int(r, 1, 150) } };
     struct window *w = &l.s.w;
     size_t nweights;
 
     for (int i = 0; i < 2; i++) {
-        w->kernel[i] = pick(r, 0, 2) ? pick(r, 1, 5) : 1;
-        w->stride[i] = pick(r, 1, 3);
-        w->dilation[i] = pick(r, 1, 2);
-        w->before[i] = pick(r, 0, (int)w->kernel[i] / 2);
-        w->after[i] = pick(r, 0, (int)w->kernel[i] / 2);
-        w->in[i] = pick(r, 1, 24) + (w->kernel[i] - 1) * w->dilation[i];
+        w->kernel[i] = random_int(r, 0, 2) ? random_int(r, 1, 5) : 1;
+        w->stride[i] = random_int(r, 1, 3);
+        w->dilation[i] = random_int(r, 1, 2);
+        w->before[i] = random_int(r, 0, (int)w->kernel[i] / 2);
+        w->after[i] = random_int(r, 0, (int)w->kernel[i] / 2);
+        w->in[i] = random_int(r, 1, 24) + (w->kernel[i] - 1) * w->dilation[i];
         w->out[i] = (w->in[i] + w->before[i] + w->after[i] - (w->kernel[i] - 1) * w->dilation[i] - 1) /
                         w->stride[i] +
                     1;
     }
     l.s.fused = (struct fusion){
-        .act = acts[pick(r, 0, 5)], .alpha = -0.25f, .beta = 0.5f, .residual = pick(r, 0, 1)
+        .act = acts[random_int(r, 0, 5)], .alpha = -0.25f, .beta = 0.5f, .residual = random_int(r, 0, 1)
     };
-    l.s.x_bytes = (struct quantum){ .scale = 0.02f, .zero = pick(r, 0, 255) };
+    l.s.x_bytes = (struct quantum){ .scale = 0.02f, .zero = random_int(r, 0, 255) };
     l.in = (size_t)(w->in[0] * w->in[1]);
     l.out = (size_t)(w->out[0] * w->out[1]);
     nweights = (size_t)(l.s.ci * l.s.co * w->kernel[0] * w->kernel[1]);
     l.weights = malloc(nweights * sizeof *l.weights);
     l.bias = malloc((size_t)l.s.co * sizeof *l.bias);
     for (size_t i = 0; i < nweights; i++)
-        l.weights[i] = pick_float(r) / (float)l.s.ci;
+        l.weights[i] = random_float(r) / (float)l.s.ci;
     for (size_t i = 0; i < (size_t)l.s.co; i++)
-        l.bias[i] = pick_float(r);
+        l.bias[i] = random_float(r);
     l.x = random_bytes(r, (size_t)(l.s.ci + 15) / 16 * 16 * l.in);
     l.residual = random_bytes(r, (size_t)(l.s.co + 15) / 16 * 16 * l.out);
     return l;
@@ -127,7 +104,7 @@ static void *run_layer(const struct layer *l, const void *residual, void *y, int
 
 TEST(sums_of_bytes_are_exact)
 {
-    struct random r = { 41 };
+    uint64_t r = 41;
 
     if (!cpu_has_vnni())
         SKIP("needs AVX-512 VNNI");
@@ -138,7 +115,7 @@ TEST(sums_of_bytes_are_exact)
         size_t wrong = 0;
         l.s.fused = (struct fusion){ .act = ACT_NONE };
         REQUIRE(conv_kernel_suits(&l.s, CONV_DIRECT));
-        run_layer(&l, NULL, y, pick(&r, 1, 3));
+        run_layer(&l, NULL, y, random_int(&r, 1, 3));
         for (size_t o = 0; o < (size_t)l.s.co; o++)
             for (size_t p = 0; p < l.out; p++)
                 wrong += y[(o / 16 * l.out + p) * 16 + o % 16] != define(&l, o, p);
@@ -150,7 +127,7 @@ TEST(sums_of_bytes_are_exact)
 
 TEST(results_in_bytes_are_those_of_the_definition)
 {
-    struct random r = { 43 };
+    uint64_t r = 43;
     size_t results = 0, beside = 0;
 
     if (!cpu_has_vnni())
@@ -160,8 +137,8 @@ TEST(results_in_bytes_are_those_of_the_definition)
         uint8_t *y = random_bytes(&r, (size_t)(l.s.co + 15) / 16 * 16 * l.out);
         int most = 0;
         l.s.residual_bytes = (struct quantum){ .scale = 0.01f, .zero = 100 };
-        l.s.y_bytes = quantum_of_range(-0.3f - pick_float(&r) / 4, 2);
-        run_layer(&l, l.s.fused.residual ? l.residual : NULL, y, pick(&r, 1, 3));
+        l.s.y_bytes = quantum_of_range(-0.3f - random_float(&r) / 4, 2);
+        run_layer(&l, l.s.fused.residual ? l.residual : NULL, y, random_int(&r, 1, 3));
         for (size_t o = 0; o < (size_t)l.s.co; o++)
             for (size_t p = 0; p < l.out; p++) {
                 const float v = activation_apply(&l.s.fused, define(&l, o, p)),

@@ -7,30 +7,7 @@
 #include "inference/kernels/decode.h"
 #include "inference/kernels/half.h"
 #include "inference/ops/conv.h"
-
-struct random {
-    uint64_t state;
-};
-
-static int pick(struct random *r, int low, int high)
-{
-    r->state = r->state * 6364136223846793005u + 1442695040888963407u;
-    return low + (int)((r->state >> 33) % (uint64_t)(high - low + 1));
-}
-
-static float pick_float(struct random *r)
-{
-    return (float)pick(r, -10000, 10000) / 10000;
-}
-
-static float *random_floats(struct random *r, size_t n)
-{
-    float *x = malloc((n + 1) * sizeof *x);
-
-    for (size_t i = 0; i < n; i++)
-        x[i] = pick_float(r);
-    return x;
-}
+#include "tests/unit/inference_random.h"
 
 /* [c][plane] to [blocks][plane][16] and back; channels beyond the real ones become 0. */
 static float *to_blocks(const float *x, size_t c, size_t plane)
@@ -118,7 +95,7 @@ static void compare(const struct conv_shape *s, const float *x, const float *w, 
                    (long long)s->w.stride[1], most);
 }
 
-static void check_conv(const struct conv_shape *s, enum conv_method m, int threads, struct random *r)
+static void check_conv(const struct conv_shape *s, enum conv_method m, int threads, uint64_t *r)
 {
     const size_t in = (size_t)(s->w.in[0] * s->w.in[1]), out = (size_t)(s->w.out[0] * s->w.out[1]);
     const size_t taps = (size_t)(s->w.kernel[0] * s->w.kernel[1]);
@@ -130,7 +107,7 @@ static void check_conv(const struct conv_shape *s, enum conv_method m, int threa
     void *bx = narrowed(to_blocks(x, (size_t)s->ci, in), x_floats, s->half);
     void *br = narrowed(to_blocks(residual, (size_t)s->co, out), y_floats, s->half_out);
     void *y = narrowed(to_blocks(residual, (size_t)s->co, out), y_floats, s->half_out);
-    const float *b = pick(r, 0, 3) ? bias : NULL;
+    const float *b = random_int(r, 0, 3) ? bias : NULL;
     struct conv_kernel *k;
     void *scratch;
 
@@ -153,47 +130,47 @@ static void check_conv(const struct conv_shape *s, enum conv_method m, int threa
     free(y);
 }
 
-static struct conv_shape random_shape(struct random *r, bool winograd)
+static struct conv_shape random_shape(uint64_t *r, bool winograd)
 {
     static const enum activation acts[] = { ACT_NONE,    ACT_RELU, ACT_SILU,
                                             ACT_SIGMOID, ACT_CLIP, ACT_HARDSWISH };
-    struct conv_shape s = { .ci = pick(r, winograd ? 16 : 1, 70),
-                            .co = pick(r, winograd ? 16 : 1, 150) };
+    struct conv_shape s = { .ci = random_int(r, winograd ? 16 : 1, 70),
+                            .co = random_int(r, winograd ? 16 : 1, 150) };
     struct window *w = &s.w;
 
     for (int i = 0; i < 2; i++) {
-        const int kernel = winograd ? 3 : pick(r, 0, 1) ? 1 : pick(r, 1, 5);
+        const int kernel = winograd ? 3 : random_int(r, 0, 1) ? 1 : random_int(r, 1, 5);
         w->kernel[i] = kernel;
-        w->stride[i] = winograd ? 1 : pick(r, 1, 3);
-        w->dilation[i] = winograd ? 1 : pick(r, 1, 2);
-        w->before[i] = pick(r, 0, kernel / 2);
-        w->after[i] = pick(r, 0, kernel / 2);
-        w->in[i] = pick(r, 1, 24) + (kernel - 1) * w->dilation[i];
+        w->stride[i] = winograd ? 1 : random_int(r, 1, 3);
+        w->dilation[i] = winograd ? 1 : random_int(r, 1, 2);
+        w->before[i] = random_int(r, 0, kernel / 2);
+        w->after[i] = random_int(r, 0, kernel / 2);
+        w->in[i] = random_int(r, 1, 24) + (kernel - 1) * w->dilation[i];
         w->out[i] =
             (w->in[i] + w->before[i] + w->after[i] - (kernel - 1) * w->dilation[i] - 1) / w->stride[i] +
             1;
     }
     s.fused = (struct fusion){
-        .act = acts[pick(r, 0, 5)], .alpha = -0.25f, .beta = 0.5f, .residual = pick(r, 0, 1)
+        .act = acts[random_int(r, 0, 5)], .alpha = -0.25f, .beta = 0.5f, .residual = random_int(r, 0, 1)
     };
     return s;
 }
 
 TEST(direct_convolutions_of_random_shapes_match_plain_loops)
 {
-    struct random r = { 17 };
+    uint64_t r = 17;
 
     if (cpu_isa() < CPU_AVX512)
         SKIP("needs AVX-512");
     for (int i = 0; i < 60; i++) {
         const struct conv_shape s = random_shape(&r, false);
-        check_conv(&s, CONV_DIRECT, pick(&r, 1, 3), &r);
+        check_conv(&s, CONV_DIRECT, random_int(&r, 1, 3), &r);
     }
 }
 
 TEST(depthwise_convolutions_of_random_shapes_match_plain_loops)
 {
-    struct random r = { 37 };
+    uint64_t r = 37;
 
     if (cpu_isa() < CPU_AVX512)
         SKIP("needs AVX-512");
@@ -201,52 +178,52 @@ TEST(depthwise_convolutions_of_random_shapes_match_plain_loops)
         struct conv_shape s = random_shape(&r, false);
         s.co = s.ci;
         s.half = s.half_out = cpu_isa() >= CPU_AVX512_FP16 && i % 2;
-        check_conv(&s, CONV_DEPTHWISE, pick(&r, 1, 3), &r);
+        check_conv(&s, CONV_DEPTHWISE, random_int(&r, 1, 3), &r);
     }
 }
 
 TEST(first_convolutions_of_random_shapes_match_plain_loops)
 {
-    struct random r = { 19 };
+    uint64_t r = 19;
 
     if (cpu_isa() < CPU_AVX512)
         SKIP("needs AVX-512");
     for (int i = 0; i < 60; i++) {
         struct conv_shape s = random_shape(&r, false);
-        s.ci = pick(&r, 1, 8);
-        s.w.stride[1] = pick(&r, 1, 2);
+        s.ci = random_int(&r, 1, 8);
+        s.w.stride[1] = random_int(&r, 1, 2);
         s.w.out[1] =
             (s.w.in[1] + s.w.before[1] + s.w.after[1] - (s.w.kernel[1] - 1) * s.w.dilation[1] - 1) /
                 s.w.stride[1] +
             1;
-        check_conv(&s, CONV_FIRST, pick(&r, 1, 3), &r);
+        check_conv(&s, CONV_FIRST, random_int(&r, 1, 3), &r);
     }
 }
 
 TEST(winograd_convolutions_of_random_shapes_match_plain_loops)
 {
-    struct random r = { 23 };
+    uint64_t r = 23;
 
     if (cpu_isa() < CPU_AVX512)
         SKIP("needs AVX-512");
     for (int i = 0; i < 40; i++) {
         const struct conv_shape s = random_shape(&r, true);
-        check_conv(&s, CONV_WINOGRAD, pick(&r, 1, 3), &r);
+        check_conv(&s, CONV_WINOGRAD, random_int(&r, 1, 3), &r);
     }
 }
 
 TEST(convolutions_in_16_bits_match_plain_loops_to_their_precision)
 {
-    struct random r = { 29 };
+    uint64_t r = 29;
 
     if (cpu_isa() < CPU_AVX512_FP16)
         SKIP("needs AVX-512 FP16");
     for (int i = 0; i < 60; i++) {
         const bool winograd = i % 2;
         struct conv_shape s = random_shape(&r, winograd);
-        s.half = pick(&r, 0, 3) > 0;
-        s.half_out = pick(&r, 0, 3) > 0;
-        check_conv(&s, winograd ? CONV_WINOGRAD : CONV_DIRECT, pick(&r, 1, 3), &r);
+        s.half = random_int(&r, 0, 3) > 0;
+        s.half_out = random_int(&r, 0, 3) > 0;
+        check_conv(&s, winograd ? CONV_WINOGRAD : CONV_DIRECT, random_int(&r, 1, 3), &r);
     }
 }
 
@@ -259,7 +236,7 @@ TEST(a_pool_of_16_bit_floats_takes_the_largest_inside)
                               .dilation = { 1, 1 },
                               .before = { 1, 1 },
                               .spatial = 2 };
-    struct random r = { 31 };
+    uint64_t r = 31;
     float *x = random_floats(&r, 16 * 20), *blocks;
     uint16_t *h, *y = aligned_alloc(64, 16 * 12 * sizeof *y);
 
@@ -323,7 +300,7 @@ struct decode_case {
 };
 
 /* Two levels of odd sizes through the operator's reference and through the kernel. */
-static void check_decode(struct random *r, const struct decode_case *k)
+static void check_decode(uint64_t *r, const struct decode_case *k)
 {
     static const char *const boxes[] = { "centre", "corners", "rotated" };
     static const char *const extras[] = { "none",        "raw",    "angle",
@@ -402,7 +379,7 @@ TEST(decoded_rows_match_the_operators_reference)
         { 16, 2, 10, 2, DECODE_CENTRE, DECODE_POINTS },
         { 1, 1, 51, 3, DECODE_CORNERS, DECODE_OFFSET_POINTS },
     };
-    struct random r = { 5 };
+    uint64_t r = 5;
 
     if (cpu_isa() < CPU_AVX512)
         SKIP("needs AVX-512");

@@ -11,18 +11,7 @@
 #include "inference/ops/op.h"
 #include "inference/plan/context.h"
 #include "tests/unit/inference_onnx_writer.h"
-
-/* Deterministic numbers in [-1, 1); the seed is printed by tests that fail. */
-static inline float random_float(uint64_t *state)
-{
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return (float)((double)(*state >> 40) / (1 << 23) - 1);
-}
-
-static inline int random_int(uint64_t *state, int low, int high)
-{
-    return low + (int)(((double)random_float(state) + 1) / 2 * (high - low + 1));
-}
+#include "tests/unit/inference_random.h"
 
 /* Verified, inferred; NULL with the fault printed. Takes the graph's buffer over. */
 static inline struct model *run_load(struct buffer *graph, int opset)
