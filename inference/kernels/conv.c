@@ -12,27 +12,37 @@
 #include "inference/kernels/tile_int8.h"
 
 static const struct method {
-    const char *name, *half_name;
+    const char *names[2]; /* in float32, in 16 bits */
     bool (*suits)(const struct conv_shape *s);
     bool (*pack)(struct conv_kernel *k, const float *weights);
     size_t (*scratch_bytes)(const struct conv_kernel *k);
     void (*work)(const void *job, int i, int n);
 } methods[] = {
-    [CONV_DIRECT] = { "direct:avx512", "direct:avx512_fp16", direct_suits, direct_pack,
-                      direct_scratch_bytes, direct_work },
-    [CONV_WINOGRAD] = { "winograd:avx512", "winograd:avx512_fp16", winograd_suits, winograd_pack,
-                        winograd_scratch_bytes, winograd_work },
-    [CONV_DEPTHWISE] = { "depthwise:avx512", "depthwise:avx512_fp16", depthwise_suits, depthwise_pack,
-                         depthwise_scratch_bytes, depthwise_work },
-    [CONV_FIRST] = { "first:avx512", "", first_suits, first_pack, first_scratch_bytes, first_work },
+    [CONV_DIRECT] = { { "direct:avx512", "direct:avx512_fp16" },
+                      direct_suits,
+                      direct_pack,
+                      direct_scratch_bytes,
+                      direct_work },
+    [CONV_WINOGRAD] = { { "winograd:avx512", "winograd:avx512_fp16" },
+                        winograd_suits,
+                        winograd_pack,
+                        winograd_scratch_bytes,
+                        winograd_work },
+    [CONV_DEPTHWISE] = { { "depthwise:avx512", "depthwise:avx512_fp16" },
+                         depthwise_suits,
+                         depthwise_pack,
+                         depthwise_scratch_bytes,
+                         depthwise_work },
+    [CONV_FIRST] = { { "first:avx512", "" }, first_suits, first_pack, first_scratch_bytes, first_work },
 };
 
 bool conv_kernel_suits(const struct conv_shape *s, enum conv_method m)
 {
     return (!quantum_used(&s->x_bytes) || (m == CONV_DIRECT && bytes_suit(s))) &&
-           cpu_isa() >= (s->half || s->half_out ? CPU_AVX512_FP16 : CPU_AVX512) &&
+           cpu_isa() >=
+               (s->x_type == DTYPE_F16 || s->y_type == DTYPE_F16 ? CPU_AVX512_FP16 : CPU_AVX512) &&
            s->w.kernel[0] * s->w.kernel[1] <= CONV_TAPS && methods[m].suits(s) &&
-           conv_method_works(m, s->half);
+           conv_method_works(m, s->x_type);
 }
 
 void *conv_zeros(size_t bytes)
@@ -91,8 +101,7 @@ const char *conv_kernel_name(const struct conv_kernel *k)
     const struct method *m = &methods[k->method];
 
     return quantum_used(&k->shape.x_bytes) ? "direct:avx512_vnni"
-           : k->shape.half                 ? m->half_name
-                                           : m->name;
+                                           : m->names[k->shape.x_type == DTYPE_F16];
 }
 
 size_t conv_kernel_weight_bytes(const struct conv_kernel *k)
@@ -114,23 +123,23 @@ void conv_kernel_run(const struct conv_kernel *k, const void *x, const void *res
 }
 
 INLINE_AVX512 void finish(const struct fusion *f, const enum activation act, const float *x,
-                          const void *residual, void *y, size_t n, const bool half)
+                          const void *residual, void *y, size_t n, const enum dtype type)
 {
     const __m512 alpha = _mm512_set1_ps(f->alpha), beta = _mm512_set1_ps(f->beta);
 
     for (size_t i = 0; i < n; i++) {
         __m512 v = activate(act, _mm512_load_ps(x + 16 * i), alpha, beta);
         if (residual)
-            v = _mm512_add_ps(v, load_pixel((const char *)residual + i * pixel_bytes(half), half));
-        store_pixel((char *)y + i * pixel_bytes(half), v, half);
+            v = _mm512_add_ps(v, load_pixel((const char *)residual + i * pixel_bytes(type), type));
+        store_pixel((char *)y + i * pixel_bytes(type), v, type);
     }
 }
 
 /* One loop for each activation, so that the choice is made outside. */
 INLINE_AVX512 void finish_as(const struct fusion *f, const float *x, const void *residual, void *y,
-                             size_t n, const bool half)
+                             size_t n, const enum dtype type)
 {
-#define FINISH(act) finish(f, act, x, residual, y, n, half)
+#define FINISH(act) finish(f, act, x, residual, y, n, type)
     ACTIVATION_CHOOSE(f->act, FINISH);
 #undef FINISH
 }
@@ -140,10 +149,10 @@ void conv_finish(const struct conv_shape *s, const float *x, const void *residua
 {
     if (quantum_used(&s->y_bytes))
         conv_finish_bytes(s, x, residual, y, n);
-    else if (s->half_out)
-        finish_as(&s->fused, x, residual, y, n, true);
+    else if (s->y_type == DTYPE_F16)
+        finish_as(&s->fused, x, residual, y, n, DTYPE_F16);
     else if (s->fused.act != ACT_NONE || residual || x != y)
-        finish_as(&s->fused, x, residual, y, n, false);
+        finish_as(&s->fused, x, residual, y, n, DTYPE_F32);
 }
 
 TARGET_AVX512 uint16_t half_of(float x)
@@ -151,14 +160,14 @@ TARGET_AVX512 uint16_t half_of(float x)
     return (uint16_t)_mm_extract_epi16(_mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT), 0);
 }
 
-size_t conv_weight_place(bool half, size_t k, size_t o, size_t groups)
+size_t conv_weight_place(enum dtype type, size_t k, size_t o, size_t groups)
 {
-    return half ? (k / 2 * 16 * groups + o) * 2 + k % 2 : k * 16 * groups + o;
+    return type != DTYPE_F32 ? (k / 2 * 16 * groups + o) * 2 + k % 2 : k * 16 * groups + o;
 }
 
 void conv_store_weight(struct conv_kernel *k, size_t at, float w)
 {
-    if (k->shape.half)
+    if (k->shape.x_type == DTYPE_F16)
         ((uint16_t *)k->weights)[at] = half_of(w);
     else
         ((float *)k->weights)[at] = w;
@@ -179,7 +188,7 @@ void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int g
                                      .y = t->y,
                                      .y_plane = t->y_plane };
         tile_int8_row(&b, groups, t->pixels);
-    } else if (k->shape.half) {
+    } else if (k->shape.x_type == DTYPE_F16) {
         const struct tile_half h = { .x = (const uint16_t *)(const void *)t->x,
                                      .x_plane = t->x_plane * 16,
                                      .blocks = k->in_blocks,

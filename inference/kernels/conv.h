@@ -27,8 +27,9 @@ struct conv_shape {
     int64_t ci, co; /* real channels */
     struct window w;
     struct fusion fused;
-    bool half;     /* x in 16-bit floats; direct: weights and products too, sums in float32 */
-    bool half_out; /* residual and y */
+    /* Floats of x, with their weights and products (sums are float32; CONV_FIRST: float32), and of
+     * residual and y: DTYPE_F32 or DTYPE_F16. */
+    enum dtype x_type, y_type;
     /* x in bytes: direct; weights become bytes too, products are summed in integers. y in bytes: direct
      * or from few planes; the residual too, in bytes of its own. */
     struct quantum x_bytes, residual_bytes, y_bytes;
@@ -50,8 +51,8 @@ size_t conv_kernel_weight_bytes(const struct conv_kernel *k);
 size_t conv_kernel_scratch_bytes(const struct conv_kernel *k, int threads);
 
 /*
- * One image: x [ci / 16, H, W, 16], residual and y [co / 16, out H, out W, 16], float32 or 16-bit floats
- * as the shape says, all 64-byte aligned; residual NULL unless fused. y may be the residual's memory.
+ * One image: x [ci / 16, H, W, 16], residual and y [co / 16, out H, out W, 16] in the types that
+ * the shape says, all 64-byte aligned; residual NULL unless fused. y may be the residual's memory.
  */
 void conv_kernel_run(const struct conv_kernel *k, const void *x, const void *residual, void *y,
                      void *scratch, int threads);

@@ -7,21 +7,21 @@
 #include <stdlib.h>
 #include "inference/kernels/conv_kernel.h"
 #include "inference/kernels/cpu.h"
-#include "inference/kernels/half.h"
+#include "inference/kernels/floats.h"
 
 enum { METHODS = CONV_FIRST + 1, PLANE_MAX = 13 * 11, CHANNELS = 32 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool works[METHODS][2]; /* and in 16 bits */
+static bool works[METHODS][DTYPE__COUNT];
 
 /* Room for the largest layer below, aligned for vectors. */
 struct layer {
     _Alignas(64) float x[CHANNELS * PLANE_MAX], blocks[CHANNELS * PLANE_MAX], y[CHANNELS * PLANE_MAX];
-    _Alignas(64) uint16_t half_blocks[CHANNELS * PLANE_MAX], half_y[CHANNELS * PLANE_MAX];
+    _Alignas(64) float narrow_blocks[CHANNELS * PLANE_MAX], narrow_y[CHANNELS * PLANE_MAX];
     float weights[CHANNELS * CHANNELS * 9], bias[CHANNELS];
 };
 
-static struct conv_shape shape_for(enum conv_method m, bool half)
+static struct conv_shape shape_for(enum conv_method m, enum dtype type)
 {
     const int64_t stride = m == CONV_WINOGRAD ? 1 : 2;
     struct conv_shape s = { .ci = m == CONV_FIRST ? 3 : 19, .co = m == CONV_DEPTHWISE ? 19 : 24 };
@@ -34,7 +34,7 @@ static struct conv_shape shape_for(enum conv_method m, bool half)
         s.w.out[i] = (s.w.in[i] - 1) / stride + 1;
     }
     s.fused = (struct fusion){ .act = ACT_RELU, .alpha = 0.5f };
-    s.half = s.half_out = half;
+    s.x_type = s.y_type = type;
     return s;
 }
 
@@ -54,7 +54,7 @@ static void fill(struct layer *l, const struct conv_shape *s)
     }
     for (size_t i = 0; i < CHANNELS; i++)
         l->bias[i] = (float)i / CHANNELS;
-    half_narrow(l->blocks, l->half_blocks, CHANNELS * PLANE_MAX);
+    floats_narrow(l->blocks, l->narrow_blocks, CHANNELS * PLANE_MAX, s->x_type);
 }
 
 /* One output by the definition; depthwise: of channel o alone. */
@@ -81,18 +81,16 @@ static bool agrees(const struct layer *l, const struct conv_shape *s, enum conv_
         for (int64_t i = 0; i < plane; i++) {
             const float want = define(l, s, m == CONV_DEPTHWISE, o, i / s->w.out[1], i % s->w.out[1]);
             const float got = l->y[(o / 16 * plane + i) * 16 + o % 16];
-            if (!(fabsf(want - got) <= (s->half ? 2e-2f : 1e-4f)))
+            if (!(fabsf(want - got) <= (s->x_type == DTYPE_F32 ? 1e-4f : 2e-2f)))
                 return false;
         }
     return true;
 }
 
-static bool try_method(struct layer *l, enum conv_method m, bool half)
+static bool try_method(struct layer *l, enum conv_method m, enum dtype type)
 {
-    const struct conv_shape s = shape_for(m, half);
-    const void *x = m == CONV_FIRST ? (const void *)l->x
-                    : half          ? (const void *)l->half_blocks
-                                    : l->blocks;
+    const struct conv_shape s = shape_for(m, type);
+    const float *x = m == CONV_FIRST ? l->x : l->narrow_blocks;
     struct conv_kernel *k;
     void *scratch;
     bool ok;
@@ -101,9 +99,8 @@ static bool try_method(struct layer *l, enum conv_method m, bool half)
     k = conv_kernel_create(&s, m, l->weights, l->bias);
     scratch = k ? conv_zeros(conv_kernel_scratch_bytes(k, 1)) : NULL;
     if ((ok = scratch != NULL)) {
-        conv_kernel_run(k, x, NULL, half ? (void *)l->half_y : l->y, scratch, 1);
-        if (half)
-            half_widen(l->half_y, l->y, CHANNELS * PLANE_MAX);
+        conv_kernel_run(k, x, NULL, l->narrow_y, scratch, 1);
+        floats_widen(l->narrow_y, l->y, CHANNELS * PLANE_MAX, type);
         ok = agrees(l, &s, m);
     }
     free(scratch);
@@ -113,17 +110,18 @@ static bool try_method(struct layer *l, enum conv_method m, bool half)
 
 static void try_all(void)
 {
+    static const enum dtype types[] = { DTYPE_F32, DTYPE_F16 };
     struct layer *l = conv_zeros(sizeof *l);
 
     for (int m = 0; l && m < METHODS; m++)
-        for (int half = 0; half < 2; half++)
-            works[m][half] = cpu_isa() >= (half ? CPU_AVX512_FP16 : CPU_AVX512) &&
-                             (m != CONV_FIRST || !half) && try_method(l, (enum conv_method)m, half);
+        for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+            works[m][types[i]] = cpu_isa() >= (i ? CPU_AVX512_FP16 : CPU_AVX512) &&
+                                 (m != CONV_FIRST || !i) && try_method(l, (enum conv_method)m, types[i]);
     free(l);
 }
 
-bool conv_method_works(enum conv_method m, bool half)
+bool conv_method_works(enum conv_method m, enum dtype x_type)
 {
     pthread_once(&once, try_all);
-    return works[m][half];
+    return works[m][x_type];
 }

@@ -69,7 +69,7 @@ size_t depthwise_scratch_bytes(const struct conv_kernel *k)
 
 /* One input row; from NULL: padding. */
 INLINE_AVX512 void copy_row(const struct window *w, const struct copied *c, const char *from, float *to,
-                            const bool half)
+                            const enum dtype type)
 {
     const int s = (int)w->stride[1], left = (int)w->before[1], width = (int)w->in[1];
 
@@ -78,7 +78,7 @@ INLINE_AVX512 void copy_row(const struct window *w, const struct copied *c, cons
             const int x = i * s + part - left;
             _mm512_store_ps(to, !from || x < 0 || x >= width
                                     ? _mm512_setzero_ps()
-                                    : load_pixel(from + (size_t)x * pixel_bytes(half), half));
+                                    : load_pixel(from + (size_t)x * pixel_bytes(type), type));
         }
 }
 
@@ -87,18 +87,17 @@ static TARGET_AVX512 void copy_band(const struct conv_job *j, const struct copie
                                     int first, int last, float *to)
 {
     const struct window *w = &j->k->shape.w;
-    const bool half = j->k->shape.half;
+    const enum dtype type = j->k->shape.x_type;
     const int rows = rows_between(w, last - first), top = first * (int)w->stride[0] - (int)w->before[0];
 
     for (int r = 0; r < rows; r++, to += (ptrdiff_t)c->pitch * 16) {
         const int y = top + r;
         const bool inside = y >= 0 && y < w->in[0];
         const char *row =
-            inside ? j->x + (size_t)((block * w->in[0] + y) * w->in[1]) * pixel_bytes(half) : NULL;
-        if (half)
-            copy_row(w, c, row, to, true);
-        else
-            copy_row(w, c, row, to, false);
+            inside ? j->x + (size_t)((block * w->in[0] + y) * w->in[1]) * pixel_bytes(type) : NULL;
+#define COPY(type) copy_row(w, c, row, to, type)
+        FLOATS_CHOOSE(type, COPY);
+#undef COPY
     }
 }
 

@@ -24,11 +24,11 @@ bool direct_pack(struct conv_kernel *k, const float *weights)
 {
     const size_t ntaps = (size_t)(k->shape.w.kernel[0] * k->shape.w.kernel[1]);
     const size_t ci = (size_t)k->shape.ci, per_group = (size_t)k->in_blocks * ntaps * 256;
-    const bool half = k->shape.half;
+    const enum dtype type = k->shape.x_type;
 
     if (quantum_used(&k->shape.x_bytes))
         return bytes_pack(k, weights);
-    k->weight_bytes = (size_t)k->out_blocks * per_group * pixel_bytes(half) / 16;
+    k->weight_bytes = (size_t)k->out_blocks * per_group * pixel_bytes(type) / 16;
     if (!(k->weights = conv_zeros(k->weight_bytes)))
         return false;
     for (int g = 0, groups; g < k->out_blocks; g += groups) {
@@ -38,7 +38,7 @@ bool direct_pack(struct conv_kernel *k, const float *weights)
             for (size_t t = 0; t < ntaps; t++) {
                 const size_t at = run + (c / 16 * ntaps + t) * 256 * (size_t)groups;
                 for (size_t o = first; o < first + (size_t)groups * 16 && o < (size_t)k->shape.co; o++)
-                    conv_store_weight(k, at + conv_weight_place(half, c % 16, o - first, (size_t)groups),
+                    conv_store_weight(k, at + conv_weight_place(type, c % 16, o - first, (size_t)groups),
                                       weights[(o * ci + c) * ntaps + t]);
             }
     }

@@ -62,7 +62,7 @@ INLINE_AVX512 void run(const struct first_tile *t, const int groups, const int p
 
 bool first_suits(const struct conv_shape *s)
 {
-    return s->ci <= CHANNELS_MAX && !s->half && s->w.stride[1] <= 2;
+    return s->ci <= CHANNELS_MAX && s->x_type == DTYPE_F32 && s->w.stride[1] <= 2;
 }
 
 static size_t count_taps(const struct conv_kernel *k)

@@ -3,6 +3,7 @@
 #define INFERENCE_KERNELS_CONV_KERNEL_H
 
 #include "inference/kernels/conv.h"
+#include "inference/kernels/simd.h"
 
 enum { CONV_TAPS = 121 }; /* kernels up to 11 x 11 */
 
@@ -42,12 +43,6 @@ bool winograd_pack(struct conv_kernel *k, const float *weights);
 size_t winograd_scratch_bytes(const struct conv_kernel *k);
 void winograd_work(const void *job, int i, int n);
 
-/* Bytes of a pixel of 16 channels. */
-static inline size_t pixel_bytes(bool half)
-{
-    return half ? 32 : 64;
-}
-
 bool depthwise_suits(const struct conv_shape *s);
 bool depthwise_pack(struct conv_kernel *k, const float *weights);
 size_t depthwise_scratch_bytes(const struct conv_kernel *k);
@@ -60,15 +55,15 @@ void first_work(const void *job, int i, int n);
 
 static inline size_t pixel_bytes_in(const struct conv_shape *s)
 {
-    return quantum_used(&s->x_bytes) ? 16 : pixel_bytes(s->half);
+    return quantum_used(&s->x_bytes) ? 16 : pixel_bytes(s->x_type);
 }
 static inline size_t pixel_bytes_out(const struct conv_shape *s)
 {
-    return quantum_used(&s->y_bytes) ? 16 : pixel_bytes(s->half_out);
+    return quantum_used(&s->y_bytes) ? 16 : pixel_bytes(s->y_type);
 }
 
 /* The method gave what plain loops give, when it was tried in this process. Thread-safe. */
-bool conv_method_works(enum conv_method m, bool half);
+bool conv_method_works(enum conv_method m, enum dtype x_type);
 
 /* y = act(x) + residual over n pixels of 16 channels; y may be x or the residual, which may be NULL. */
 void conv_finish(const struct conv_shape *s, const float *x, const void *residual, void *y, size_t n);
@@ -77,7 +72,7 @@ void conv_finish(const struct conv_shape *s, const float *x, const void *residua
 uint16_t half_of(float x);
 
 /* Where channel k of 16 and output o of a run of groups stand in one tap's packed weights. */
-size_t conv_weight_place(bool half, size_t k, size_t o, size_t groups);
+size_t conv_weight_place(enum dtype type, size_t k, size_t o, size_t groups);
 void conv_store_weight(struct conv_kernel *k, size_t at, float w);
 
 /* A row of tiles in the type that the kernel multiplies in; see tile.h. */

@@ -93,7 +93,7 @@ static TARGET_AVX512 void pack_pair(struct conv_kernel *k, const float *weights,
     transform_kernels(&k->shape, weights, output, channel, first);
     transform_kernels(&k->shape, weights, output, channel + 1, second);
     for (size_t p = 0; p < POINTS; p++) {
-        if (k->shape.half) {
+        if (k->shape.x_type == DTYPE_F16) {
             _mm512_store_si512((uint16_t *)k->weights + p * point + at, interleave(first[p], second[p]));
         } else {
             _mm512_store_ps((float *)k->weights + p * point + at, first[p]);
@@ -106,9 +106,9 @@ static TARGET_AVX512 void pack_pair(struct conv_kernel *k, const float *weights,
 bool winograd_pack(struct conv_kernel *k, const float *weights)
 {
     const size_t per_group = (size_t)k->in_blocks * 256;
-    const bool half = k->shape.half;
+    const enum dtype type = k->shape.x_type;
 
-    k->weight_bytes = POINTS * (size_t)k->out_blocks * per_group * pixel_bytes(half) / 16;
+    k->weight_bytes = POINTS * (size_t)k->out_blocks * per_group * pixel_bytes(type) / 16;
     if (!(k->weights = conv_zeros(k->weight_bytes)))
         return false;
     for (int g = 0, groups; g < k->out_blocks; g += groups) {
@@ -117,8 +117,8 @@ bool winograd_pack(struct conv_kernel *k, const float *weights)
             for (size_t c = 0; c < (size_t)k->in_blocks * 16; c += 2) {
                 const size_t block = (size_t)g * per_group + c / 16 * 256 * (size_t)groups;
                 pack_pair(k, weights, (size_t)g * 16 + o, c,
-                          block + conv_weight_place(half, c % 16, o, (size_t)groups),
-                          block + conv_weight_place(half, c % 16 + 1, o, (size_t)groups));
+                          block + conv_weight_place(type, c % 16, o, (size_t)groups),
+                          block + conv_weight_place(type, c % 16 + 1, o, (size_t)groups));
             }
     }
     return true;
@@ -127,7 +127,7 @@ bool winograd_pack(struct conv_kernel *k, const float *weights)
 /* Bytes of one tile: transformed inputs, in the type of the products, and sums. */
 static size_t tile_bytes(const struct conv_kernel *k)
 {
-    return POINTS * ((size_t)k->in_blocks * pixel_bytes(k->shape.half) + (size_t)k->out_blocks * 64);
+    return POINTS * ((size_t)k->in_blocks * pixel_bytes(k->shape.x_type) + (size_t)k->out_blocks * 64);
 }
 
 /* Tiles that are worked on at once. */
@@ -177,9 +177,9 @@ INLINE_AVX512 void transform_out(const __m512 m[IN], __m512 y[OUT])
 /* One tile of one block of channels: 6x6 inputs at (y, x), which may lie outside, to v[36], `apart`
  * bytes from each other. */
 INLINE_AVX512 void read_tile(const struct window *w, const char *block, int y, int x, char *v,
-                             size_t apart, const bool half)
+                             size_t apart, const enum dtype type)
 {
-    const ptrdiff_t pixel = half ? 32 : 64;
+    const ptrdiff_t pixel = (ptrdiff_t)pixel_bytes(type);
     __m512 between[IN][IN];
 
     for (int c = 0; c < IN; c++) {
@@ -188,7 +188,7 @@ INLINE_AVX512 void read_tile(const struct window *w, const char *block, int y, i
         UNROLL
         for (int r = 0; r < IN; r++)
             d[r] = inside && y + r >= 0 && y + r < w->in[0]
-                       ? load_pixel(block + ((ptrdiff_t)(y + r) * w->in[1] + x + c) * pixel, half)
+                       ? load_pixel(block + ((ptrdiff_t)(y + r) * w->in[1] + x + c) * pixel, type)
                        : _mm512_setzero_ps();
         transform_in(d, t);
         UNROLL
@@ -200,7 +200,7 @@ INLINE_AVX512 void read_tile(const struct window *w, const char *block, int y, i
         transform_in(between[r], t);
         UNROLL
         for (int c = 0; c < IN; c++)
-            store_pixel(v + (size_t)(r * IN + c) * apart, t[c], half);
+            store_pixel(v + (size_t)(r * IN + c) * apart, t[c], type);
     }
 }
 
@@ -239,7 +239,7 @@ struct block {
 static TARGET_AVX512 void read_block(const struct conv_job *j, const struct block *b)
 {
     const struct window *w = &j->k->shape.w;
-    const size_t pixel = pixel_bytes(j->k->shape.half), row = (size_t)b->count * pixel;
+    const size_t pixel = pixel_bytes(j->k->shape.x_type), row = (size_t)b->count * pixel;
     const size_t plane = (size_t)(w->in[0] * w->in[1]) * pixel, apart = (size_t)j->k->in_blocks * row;
 
     for (int c = 0; c < j->k->in_blocks; c++)
@@ -248,10 +248,9 @@ static TARGET_AVX512 void read_block(const struct conv_job *j, const struct bloc
             const int x = (b->first + i) % b->across * OUT - (int)w->before[1];
             const char *block = j->x + (size_t)c * plane;
             char *v = b->v + (size_t)c * row + (size_t)i * pixel;
-            if (j->k->shape.half)
-                read_tile(w, block, y, x, v, apart, true);
-            else
-                read_tile(w, block, y, x, v, apart, false);
+#define READ(type) read_tile(w, block, y, x, v, apart, type)
+            FLOATS_CHOOSE(j->k->shape.x_type, READ);
+#undef READ
         }
 }
 
@@ -269,7 +268,7 @@ static void multiply_block(const struct conv_job *j, const struct block *b)
     for (size_t p = 0; p < POINTS; p++)
         for (int g = 0, groups; g < k->out_blocks; g += groups) {
             groups = tile_groups(k->out_blocks - g);
-            t.x = b->v + p * (size_t)(k->in_blocks * b->count) * pixel_bytes(k->shape.half);
+            t.x = b->v + p * (size_t)(k->in_blocks * b->count) * pixel_bytes(k->shape.x_type);
             t.weight = (p * (size_t)k->out_blocks + (size_t)g) * (size_t)k->in_blocks * 256;
             t.y = b->m + (p * (size_t)k->out_blocks + (size_t)g) * t.y_plane;
             conv_tile_run(k, &t, groups);
@@ -323,7 +322,7 @@ void winograd_work(const void *job, int i, int n)
                                .across = across,
                                .v = j->scratch + (size_t)i * j->scratch_bytes };
         block.m = (float *)(void *)(block.v + (size_t)(POINTS * k->in_blocks * block.count) *
-                                                  pixel_bytes(k->shape.half));
+                                                  pixel_bytes(k->shape.x_type));
         read_block(j, &block);
         multiply_block(j, &block);
         write_block(j, &block);

@@ -6,7 +6,8 @@
 #define INFERENCE_KERNELS_SIMD_H
 
 #include <immintrin.h>
-#include <stdbool.h>
+#include <stddef.h>
+#include "inference/graph/value.h"
 
 #define TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")))
 #define INLINE_AVX512 static inline __attribute__((always_inline)) TARGET_AVX512
@@ -73,18 +74,34 @@ INLINE_AVX512 __m512 silu_512(__m512 x)
     return _mm512_mul_ps(x, sigmoid_512(x));
 }
 
-/* 16 channels of one pixel, in float32 or in 16 bits (beyond 65504: infinity). Aligned to their size. */
-INLINE_AVX512 __m512 load_pixel(const void *x, const bool half)
+/* Bytes of 16 channels of one pixel. */
+static inline size_t pixel_bytes(const enum dtype type)
 {
-    return half ? _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)x)) : _mm512_load_ps(x);
+    return type == DTYPE_F32 ? 64 : 32;
 }
 
-INLINE_AVX512 void store_pixel(void *y, __m512 v, const bool half)
+/* 16 channels of one pixel, aligned to their size; numbers too large for the type become infinity. */
+INLINE_AVX512 __m512 load_pixel(const void *x, const enum dtype type)
 {
-    if (half)
+    return type == DTYPE_F16 ? _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)x))
+                             : _mm512_load_ps(x);
+}
+
+INLINE_AVX512 void store_pixel(void *y, __m512 v, const enum dtype type)
+{
+    if (type == DTYPE_F16)
         _mm256_store_si256((__m256i *)y, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
     else
         _mm512_store_ps(y, v);
 }
+
+/* RUN(type) with the type known where it is compiled: the choice is made once, outside of the loop. */
+#define FLOATS_CHOOSE(type, RUN)                                                                        \
+    do {                                                                                                \
+        if ((type) == DTYPE_F16)                                                                        \
+            RUN(DTYPE_F16);                                                                             \
+        else                                                                                            \
+            RUN(DTYPE_F32);                                                                             \
+    } while (0)
 
 #endif

@@ -3,7 +3,7 @@
  * lower_conv.c, lower_blocks.c and lower_plain.c.
  */
 #include <string.h>
-#include "inference/kernels/half.h"
+#include "inference/kernels/floats.h"
 #include "inference/kernels/team.h"
 #include "inference/plan/lower.h"
 
@@ -49,13 +49,18 @@ const struct value *lower_value(const struct lowering *l, int tensor)
 
 bool lower_is_blocked(const struct lowering *l, int tensor)
 {
-    return l->blocked[tensor] != GRAPH_NONE || l->half[tensor] != GRAPH_NONE ||
+    return l->blocked[tensor] != GRAPH_NONE || l->narrow[tensor] != GRAPH_NONE ||
            l->bytes[tensor] != GRAPH_NONE;
 }
 
-bool lower_is_half(const struct lowering *l, int tensor)
+enum dtype lower_float_type(const struct lowering *l, int tensor)
 {
-    return l->half[tensor] != GRAPH_NONE;
+    return l->wants_narrow[tensor] ? l->narrow_type : DTYPE_F32;
+}
+
+bool lower_is_narrow(const struct lowering *l, int tensor)
+{
+    return l->narrow[tensor] != GRAPH_NONE;
 }
 
 bool lower_can_block(const struct lowering *l, int tensor)
@@ -109,11 +114,11 @@ int lower_blocked_output(struct lowering *l, int tensor)
     return l->blocked[tensor] = add_slot(l, &v);
 }
 
-int lower_half_output(struct lowering *l, int tensor)
+int lower_narrow_output(struct lowering *l, int tensor)
 {
-    const struct value v = blocked_value(l, tensor, DTYPE_F16);
+    const struct value v = blocked_value(l, tensor, l->narrow_type);
 
-    return l->half[tensor] = add_slot(l, &v);
+    return l->narrow[tensor] = add_slot(l, &v);
 }
 
 int lower_bytes_output(struct lowering *l, int tensor)
@@ -149,9 +154,9 @@ void lower_blocked_view(struct lowering *l, int tensor, int base, size_t offset)
     const enum dtype type = base == GRAPH_NONE ? DTYPE_F32 : l->plan->slots[base].v.type;
     const struct value v = blocked_value(l, tensor, type);
 
-    (type == DTYPE_F16  ? l->half
+    (type == DTYPE_F32  ? l->blocked
      : type == DTYPE_U8 ? l->bytes
-                        : l->blocked)[tensor] = add_view(l, &v, base, offset);
+                        : l->narrow)[tensor] = add_view(l, &v, base, offset);
 }
 
 int lower_part(struct lowering *l, int base, size_t offset, const struct value *like)
@@ -240,11 +245,12 @@ static void reorder_native(const struct call *c)
 static void narrow_part(const void *context, int part, int parts)
 {
     const struct call *c = context;
-    const size_t pixels = value_elements(c->in[0]) / 16;
-    const size_t first = pixels * (size_t)part / (size_t)parts * 16,
+    const struct value *y = c->out[0];
+    const size_t pixels = value_elements(y) / 16, first = pixels * (size_t)part / (size_t)parts * 16,
                  last = pixels * ((size_t)part + 1) / (size_t)parts * 16;
 
-    half_narrow(value_f32(c->in[0]) + first, (uint16_t *)c->out[0]->data + first, last - first);
+    floats_narrow(value_f32(c->in[0]) + first, (char *)y->data + first * dtype_size(y->type),
+                  last - first, y->type);
 }
 
 static void narrow(const struct call *c)
@@ -255,11 +261,12 @@ static void narrow(const struct call *c)
 static void widen_part(const void *context, int part, int parts)
 {
     const struct call *c = context;
-    const size_t pixels = value_elements(c->in[0]) / 16;
-    const size_t first = pixels * (size_t)part / (size_t)parts * 16,
+    const struct value *x = c->in[0];
+    const size_t pixels = value_elements(x) / 16, first = pixels * (size_t)part / (size_t)parts * 16,
                  last = pixels * ((size_t)part + 1) / (size_t)parts * 16;
 
-    half_widen((const uint16_t *)c->in[0]->data + first, value_f32(c->out[0]) + first, last - first);
+    floats_widen((const char *)x->data + first * dtype_size(x->type), value_f32(c->out[0]) + first,
+                 last - first, x->type);
 }
 
 static void widen(const struct call *c)
@@ -322,9 +329,9 @@ int lower_blocked(struct lowering *l, int tensor)
 
     if (l->st != ST_OK || l->blocked[tensor] != GRAPH_NONE)
         return l->blocked[tensor];
-    if (l->half[tensor] != GRAPH_NONE) {
+    if (l->narrow[tensor] != GRAPH_NONE) {
         lower_blocked_output(l, tensor);
-        lower_native(l, NULL, widen, 1, 1, (const int[]){ l->half[tensor], l->blocked[tensor] });
+        lower_native(l, NULL, widen, 1, 1, (const int[]){ l->narrow[tensor], l->blocked[tensor] });
         return l->blocked[tensor];
     }
     if (l->bytes[tensor] != GRAPH_NONE) {
@@ -341,16 +348,16 @@ int lower_blocked(struct lowering *l, int tensor)
     return l->blocked[tensor];
 }
 
-int lower_half(struct lowering *l, int tensor)
+int lower_narrow(struct lowering *l, int tensor)
 {
     int from;
 
-    if (l->st != ST_OK || l->half[tensor] != GRAPH_NONE)
-        return l->half[tensor];
+    if (l->st != ST_OK || l->narrow[tensor] != GRAPH_NONE)
+        return l->narrow[tensor];
     from = lower_blocked(l, tensor);
-    lower_half_output(l, tensor);
-    lower_native(l, NULL, narrow, 1, 1, (const int[]){ from, l->half[tensor] });
-    return l->half[tensor];
+    lower_narrow_output(l, tensor);
+    lower_native(l, NULL, narrow, 1, 1, (const int[]){ from, l->narrow[tensor] });
+    return l->narrow[tensor];
 }
 
 void lower_reference(struct lowering *l, const struct node *n)

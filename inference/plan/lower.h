@@ -3,7 +3,7 @@
  * oneDNN has nothing better, the node runs by its reference on row-major values.
  *
  * A tensor may exist row-major, blocked, blocked in 16-bit floats or in bytes, or in several of these
- * forms; lower_plain, lower_blocked, lower_half and lower_bytes give the wanted form and add a copy
+ * forms; lower_plain, lower_blocked, lower_narrow and lower_bytes give the wanted form and add a copy
  * where it does not exist yet. Failures are sticky: functions return GRAPH_NONE, and plan_create
  * reports the first one.
  */
@@ -15,12 +15,12 @@
 struct lowering {
     struct graph *graph;
     struct plan *plan;
-    int *plain, *blocked, *half; /* slot of each tensor in that form, or GRAPH_NONE */
-    bool use_half;               /* 16-bit floats where the form `half` serves */
-    bool *wants_half;            /* tensors with a reader that takes them so */
-    int *bytes;                  /* the slot in bytes */
-    struct quantum *quanta;      /* scale of each tensor in bytes; unused: never in bytes */
-    bool *byte_convs;            /* nodes that multiply bytes */
+    int *plain, *blocked, *narrow; /* slot of each tensor in that form, or GRAPH_NONE */
+    enum dtype narrow_type;        /* of 16 bits, where the form `narrow` serves; else DTYPE_F32 */
+    bool *wants_narrow;            /* then: tensors with a reader that takes them so */
+    int *bytes;                    /* the slot in bytes */
+    struct quantum *quanta;        /* scale of each tensor in bytes; unused: never in bytes */
+    bool *byte_convs;              /* nodes that multiply bytes */
     int block;
     bool exact; /* direct convolutions only */
     enum status st;
@@ -28,8 +28,11 @@ struct lowering {
 };
 
 const struct value *lower_value(const struct lowering *l, int tensor);
-bool lower_is_blocked(const struct lowering *l, int tensor); /* exists in blocked form, or half */
-bool lower_is_half(const struct lowering *l, int tensor);
+/* Exists in a blocked form: as float32, narrow or in bytes. */
+bool lower_is_blocked(const struct lowering *l, int tensor);
+/* That of its blocks, where it is not in bytes: narrow_type if it is wanted so. */
+enum dtype lower_float_type(const struct lowering *l, int tensor);
+bool lower_is_narrow(const struct lowering *l, int tensor);
 bool lower_is_bytes(const struct lowering *l, int tensor);
 /* Its scale is known and a reader takes it so. */
 bool lower_wants_bytes(const struct lowering *l, int tensor);
@@ -39,13 +42,13 @@ bool lower_can_block(const struct lowering *l, int tensor);
 /* The tensor's slot in this form; makes it when needed. */
 int lower_plain(struct lowering *l, int tensor);
 int lower_blocked(struct lowering *l, int tensor);
-int lower_half(struct lowering *l, int tensor);
+int lower_narrow(struct lowering *l, int tensor);
 int lower_bytes(struct lowering *l, int tensor); /* where lower_wants_bytes */
 
 /* A new slot for an output that a step will write. */
 int lower_plain_output(struct lowering *l, int tensor);
 int lower_blocked_output(struct lowering *l, int tensor);
-int lower_half_output(struct lowering *l, int tensor);
+int lower_narrow_output(struct lowering *l, int tensor);
 int lower_bytes_output(struct lowering *l, int tensor);
 /* The blocked slot `to` from that in bytes. */
 void lower_from_bytes(struct lowering *l, int tensor, int to);

@@ -132,7 +132,7 @@ static int inputs_of_one_slot(const struct lowering *l, const struct node *n, co
 void lower_concat(struct lowering *l, const struct node *n)
 {
     const bool bytes = lower_wants_bytes(l, n->outputs[0]);
-    bool half = false;
+    bool narrow = false;
     const int *form;
     size_t at = 0;
     int out;
@@ -142,16 +142,16 @@ void lower_concat(struct lowering *l, const struct node *n)
         return;
     }
     for (int i = 0; i < n->ninputs; i++)
-        half |= lower_is_half(l, n->inputs[i]);
+        narrow |= lower_is_narrow(l, n->inputs[i]);
     for (int i = 0; i < n->ninputs; i++)
-        if ((bytes  ? lower_bytes(l, n->inputs[i])
-             : half ? lower_half(l, n->inputs[i])
-                    : lower_blocked(l, n->inputs[i])) == GRAPH_NONE)
+        if ((bytes    ? lower_bytes(l, n->inputs[i])
+             : narrow ? lower_narrow(l, n->inputs[i])
+                      : lower_blocked(l, n->inputs[i])) == GRAPH_NONE)
             return;
-    form = bytes ? l->bytes : half ? l->half : l->blocked;
-    out = bytes  ? lower_bytes_output(l, n->outputs[0])
-          : half ? lower_half_output(l, n->outputs[0])
-                 : lower_blocked_output(l, n->outputs[0]);
+    form = bytes ? l->bytes : narrow ? l->narrow : l->blocked;
+    out = bytes    ? lower_bytes_output(l, n->outputs[0])
+          : narrow ? lower_narrow_output(l, n->outputs[0])
+                   : lower_blocked_output(l, n->outputs[0]);
     for (int i = 0, root; l->st == ST_OK && i < n->ninputs;) {
         const int count = inputs_of_one_slot(l, n, form, i, &root);
         if (count > 0) {
@@ -189,7 +189,7 @@ void lower_split(struct lowering *l, const struct node *n)
     const struct value *x = lower_value(l, n->inputs[0]);
     /* all outputs have the input's scale, or none has one */
     const bool bytes = lower_is_bytes(l, n->inputs[0]) && lower_wants_bytes(l, n->outputs[0]),
-               half = !bytes && lower_is_half(l, n->inputs[0]);
+               narrow = !bytes && lower_is_narrow(l, n->inputs[0]);
     size_t channel = 0;
     int base;
 
@@ -197,15 +197,15 @@ void lower_split(struct lowering *l, const struct node *n)
         lower_reference(l, n);
         return;
     }
-    base = bytes  ? lower_bytes(l, n->inputs[0])
-           : half ? lower_half(l, n->inputs[0])
-                  : lower_blocked(l, n->inputs[0]);
+    base = bytes    ? lower_bytes(l, n->inputs[0])
+           : narrow ? lower_narrow(l, n->inputs[0])
+                    : lower_blocked(l, n->inputs[0]);
     for (int i = 0; i < n->noutputs; i++) {
         lower_blocked_view(l, n->outputs[i], base,
                            channel * value_span(x, 2, 4) *
-                               dtype_size(bytes  ? DTYPE_U8
-                                          : half ? DTYPE_F16
-                                                 : DTYPE_F32));
+                               dtype_size(bytes    ? DTYPE_U8
+                                          : narrow ? l->narrow_type
+                                                   : DTYPE_F32));
         channel += (size_t)lower_value(l, n->outputs[i])->dims[1];
     }
 }
@@ -267,9 +267,9 @@ void lower_resize(struct lowering *l, const struct node *n)
     if (lower_wants_bytes(l, n->outputs[0])) {
         slots[0] = lower_bytes(l, n->inputs[0]);
         slots[1] = lower_bytes_output(l, n->outputs[0]);
-    } else if (lower_is_half(l, n->inputs[0])) {
-        slots[0] = lower_half(l, n->inputs[0]);
-        slots[1] = lower_half_output(l, n->outputs[0]);
+    } else if (lower_is_narrow(l, n->inputs[0])) {
+        slots[0] = lower_narrow(l, n->inputs[0]);
+        slots[1] = lower_narrow_output(l, n->outputs[0]);
     } else {
         slots[0] = lower_blocked(l, n->inputs[0]);
         slots[1] = lower_blocked_output(l, n->outputs[0]);

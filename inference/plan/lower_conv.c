@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "inference/kernels/half.h"
+#include "inference/kernels/floats.h"
 #include "inference/kernels/team.h"
 #include "inference/ops/conv.h"
 #include "inference/plan/lower.h"
@@ -133,7 +133,7 @@ static bool winograd_pays(const struct conv_shape *s)
     const struct window *w = &s->w;
     const int64_t computed = (w->out[0] + 3) / 4 * 4 * ((w->out[1] + 3) / 4 * 4);
 
-    return computed <= 2 * w->out[0] * w->out[1] && (!s->half || s->ci + s->co >= 64);
+    return computed <= 2 * w->out[0] * w->out[1] && (s->x_type == DTYPE_F32 || s->ci + s->co >= 64);
 }
 
 /* A result is bytes when it is wanted so and what is added to it is. */
@@ -155,8 +155,8 @@ static struct conv_kernel *own_conv(const struct lowering *l, const struct node 
                                   .co = c->co,
                                   .w = c->w,
                                   .fused = n->fused,
-                                  .half = l->use_half && !first && !bytes,
-                                  .half_out = !bytes_out && l->use_half && l->wants_half[n->outputs[0]],
+                                  .x_type = first || bytes ? DTYPE_F32 : l->narrow_type,
+                                  .y_type = bytes_out ? DTYPE_F32 : lower_float_type(l, n->outputs[0]),
                                   .x_bytes = bytes ? l->quanta[n->inputs[0]] : floats,
                                   .residual_bytes =
                                       bytes_out && n->fused.residual ? l->quanta[n->inputs[3]] : floats,
@@ -177,20 +177,20 @@ static struct conv_kernel *own_conv(const struct lowering *l, const struct node 
 
 static void lower_own(struct lowering *l, const struct node *n, struct conv_kernel *k)
 {
-    const bool bytes_out = writes_bytes(l, n), half_out = l->use_half && l->wants_half[n->outputs[0]];
+    const bool bytes_out = writes_bytes(l, n), narrow_out = l->wants_narrow[n->outputs[0]];
     int slots[3], at = 0;
 
     slots[at++] = conv_kernel_method(k) == CONV_FIRST ? lower_plain(l, n->inputs[0])
                   : conv_kernel_takes_bytes(k)        ? lower_bytes(l, n->inputs[0])
-                  : l->use_half                       ? lower_half(l, n->inputs[0])
+                  : l->narrow_type != DTYPE_F32       ? lower_narrow(l, n->inputs[0])
                                                       : lower_blocked(l, n->inputs[0]);
     if (n->fused.residual)
-        slots[at++] = bytes_out  ? lower_bytes(l, n->inputs[3])
-                      : half_out ? lower_half(l, n->inputs[3])
-                                 : lower_blocked(l, n->inputs[3]);
-    slots[at] = bytes_out  ? lower_bytes_output(l, n->outputs[0])
-                : half_out ? lower_half_output(l, n->outputs[0])
-                           : lower_blocked_output(l, n->outputs[0]);
+        slots[at++] = bytes_out    ? lower_bytes(l, n->inputs[3])
+                      : narrow_out ? lower_narrow(l, n->inputs[3])
+                                   : lower_blocked(l, n->inputs[3]);
+    slots[at] = bytes_out    ? lower_bytes_output(l, n->outputs[0])
+                : narrow_out ? lower_narrow_output(l, n->outputs[0])
+                             : lower_blocked_output(l, n->outputs[0]);
     lower_own_conv(l, n, k, slots);
 }
 
@@ -238,7 +238,7 @@ static bool pool_kind_of(const struct node *n, const struct window *w, enum pool
     return true;
 }
 
-static void run_half_pool_part(const void *context, int part, int parts)
+static void run_native_pool_part(const void *context, int part, int parts)
 {
     const struct call *c = context;
     const struct value *x = c->in[0], *y = c->out[0];
@@ -247,6 +247,7 @@ static void run_half_pool_part(const void *context, int part, int parts)
     const struct attribute *strides = node_attribute(c->node, "strides"),
                            *pads = node_attribute(c->node, "pads"),
                            *dilations = node_attribute(c->node, "dilations");
+    char *from = x->data, *to = y->data;
     size_t first, last;
 
     for (int i = 0; i < 2; i++) {
@@ -257,31 +258,31 @@ static void run_half_pool_part(const void *context, int part, int parts)
     }
     first = value_span(x, 0, 2) * (size_t)part / (size_t)parts;
     last = value_span(x, 0, 2) * ((size_t)part + 1) / (size_t)parts;
+    from += first * value_span(x, 2, 5) * dtype_size(x->type);
+    to += first * value_span(y, 2, 5) * dtype_size(y->type);
     if (x->type == DTYPE_U8)
-        bytes_max_pool(&w, value_u8(x) + first * value_span(x, 2, 5),
-                       value_u8(y) + first * value_span(y, 2, 5), last - first);
+        bytes_max_pool(&w, (const uint8_t *)from, (uint8_t *)to, last - first);
     else
-        half_max_pool(&w, (const uint16_t *)x->data + first * value_span(x, 2, 5),
-                      (uint16_t *)y->data + first * value_span(y, 2, 5), last - first);
+        floats_max_pool(&w, from, to, last - first, x->type);
 }
 
-static void run_half_pool(const struct call *c)
+static void run_native_pool(const struct call *c)
 {
-    team_run(team_size(), run_half_pool_part, c);
+    team_run(team_size(), run_native_pool_part, c);
 }
 
 /* MaxPool of bytes or 16-bit floats; automatic padding goes the other way. */
-static bool lower_half_pool(struct lowering *l, const struct node *n)
+static bool lower_native_pool(struct lowering *l, const struct node *n)
 {
     const bool bytes = lower_wants_bytes(l, n->outputs[0]);
     int slots[2];
 
-    if (strcmp(n->type, "MaxPool") != 0 || !(bytes || lower_is_half(l, n->inputs[0])) ||
+    if (strcmp(n->type, "MaxPool") != 0 || !(bytes || lower_is_narrow(l, n->inputs[0])) ||
         strcmp(node_string(n, "auto_pad", "NOTSET"), "NOTSET") != 0)
         return false;
-    slots[0] = bytes ? lower_bytes(l, n->inputs[0]) : lower_half(l, n->inputs[0]);
-    slots[1] = bytes ? lower_bytes_output(l, n->outputs[0]) : lower_half_output(l, n->outputs[0]);
-    lower_native(l, n, run_half_pool, 1, 1, slots);
+    slots[0] = bytes ? lower_bytes(l, n->inputs[0]) : lower_narrow(l, n->inputs[0]);
+    slots[1] = bytes ? lower_bytes_output(l, n->outputs[0]) : lower_narrow_output(l, n->outputs[0]);
+    lower_native(l, n, run_native_pool, 1, 1, slots);
     return true;
 }
 
@@ -299,7 +300,7 @@ void lower_pool(struct lowering *l, const struct node *n)
     struct window w;
     int slots[2];
 
-    if (lower_half_pool(l, n))
+    if (lower_native_pool(l, n))
         return;
     if (window_read(&call, NULL, true, &w, NULL) == ST_OK && pool_kind_of(n, &w, &kind) &&
         value_elements(in[0]) > 0)

@@ -119,22 +119,24 @@ static void interleave(const struct call *c)
 static void add_steps(struct lowering *l, const struct node *n, const struct phases *p,
                       struct conv_kernel *own, struct kernel *k)
 {
-    const bool half_out = own && l->use_half && l->wants_half[n->outputs[0]];
-    const struct value maps = { .type = half_out ? DTYPE_F16 : DTYPE_F32,
+    const bool narrow_out = own && l->wants_narrow[n->outputs[0]];
+    const struct value maps = { .type = narrow_out ? l->narrow_type : DTYPE_F32,
                                 .rank = 5,
                                 .dims = { lower_value(l, n->inputs[0])->dims[0],
                                           p->count * p->whole / l->block, p->w.out[0], p->w.out[1],
                                           l->block } };
     int slots[2];
 
-    slots[0] = own && l->use_half ? lower_half(l, n->inputs[0]) : lower_blocked(l, n->inputs[0]);
+    slots[0] = own && l->narrow_type != DTYPE_F32 ? lower_narrow(l, n->inputs[0])
+                                                  : lower_blocked(l, n->inputs[0]);
     slots[1] = lower_slot(l, &maps);
     if (own)
         lower_own_conv(l, n, own, slots);
     else
         lower_kernel(l, n, k, slots);
     slots[0] = slots[1];
-    slots[1] = half_out ? lower_half_output(l, n->outputs[0]) : lower_blocked_output(l, n->outputs[0]);
+    slots[1] =
+        narrow_out ? lower_narrow_output(l, n->outputs[0]) : lower_blocked_output(l, n->outputs[0]);
     lower_native(l, n, interleave, 1, 1, slots);
 }
 
@@ -145,8 +147,8 @@ static struct conv_kernel *own_kernel(const struct lowering *l, const struct nod
                                   .co = p->count * p->whole,
                                   .w = p->w,
                                   .fused = n->fused,
-                                  .half = l->use_half,
-                                  .half_out = l->use_half && l->wants_half[n->outputs[0]] };
+                                  .x_type = l->narrow_type,
+                                  .y_type = lower_float_type(l, n->outputs[0]) };
     struct conv_kernel *k = NULL;
     float *weights, *bias;
 

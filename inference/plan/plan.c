@@ -62,19 +62,19 @@ static enum status lower_nodes(struct lowering *l)
 }
 
 /* Between convolutions and what moves their results about, tensors are 16-bit floats. */
-static void find_halves(struct lowering *l)
+static void find_narrow(struct lowering *l, enum dtype type)
 {
     static const char *const readers[] = { "Conv",  "ConvTranspose", "Concat",
                                            "Split", "Resize",        "MaxPool" };
 
-    l->use_half = true;
+    l->narrow_type = type;
     for (int i = 0; i < l->graph->nnodes; i++) {
         const struct node *n = &l->graph->nodes[i];
         const bool planned = !n->dead && !late_reads(n, l->plan->late.tensors);
         for (size_t k = 0; planned && k < sizeof readers / sizeof readers[0]; k++)
             for (int t = 0; strcmp(n->type, readers[k]) == 0 && t < n->ninputs; t++)
                 if (n->inputs[t] != GRAPH_NONE)
-                    l->wants_half[n->inputs[t]] = true;
+                    l->wants_narrow[n->inputs[t]] = true;
     }
 }
 
@@ -114,7 +114,7 @@ static enum status choose_bytes(struct lowering *l, const struct compile_options
     if (!o || o->precision != PRECISION_INT8)
         return ST_OK;
     if (precision_available(PRECISION_F16))
-        find_halves(l);
+        find_narrow(l, DTYPE_F16);
     return lower_choose_bytes(l, o->calibration)
                ? ST_OK
                : fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
@@ -137,15 +137,15 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
     p->threads = o && o->threads > 1 ? o->threads : 1;
     l.plain = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.plain);
     l.blocked = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.blocked);
-    l.half = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.half);
-    l.wants_half = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.wants_half);
+    l.narrow = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.narrow);
+    l.wants_narrow = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.wants_narrow);
     l.bytes = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.bytes);
     l.quanta = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.quanta);
     l.byte_convs = arena_array(g->arena, (size_t)g->nnodes + 1, sizeof *l.byte_convs);
     p->inputs = arena_array(g->arena, (size_t)g->ninputs + 1, sizeof *p->inputs);
     p->outputs = arena_array(g->arena, (size_t)g->noutputs + 1, sizeof *p->outputs);
-    if (!l.plain || !l.blocked || !l.half || !l.wants_half || !l.bytes || !l.quanta || !l.byte_convs ||
-        !p->inputs || !p->outputs) {
+    if (!l.plain || !l.blocked || !l.narrow || !l.wants_narrow || !l.bytes || !l.quanta ||
+        !l.byte_convs || !p->inputs || !p->outputs) {
         st = fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
         goto out;
     }
@@ -156,9 +156,9 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
         goto out;
     }
     for (int i = 0; i < g->ntensors; i++)
-        l.plain[i] = l.blocked[i] = l.half[i] = l.bytes[i] = GRAPH_NONE;
+        l.plain[i] = l.blocked[i] = l.narrow[i] = l.bytes[i] = GRAPH_NONE;
     if (o && o->precision == PRECISION_F16)
-        find_halves(&l);
+        find_narrow(&l, DTYPE_F16);
     if ((o && (st = check_precision(o, f)) != ST_OK) || (st = choose_bytes(&l, o, f)) != ST_OK ||
         (st = kernel_engine_create(p->threads, &p->engine, f)) != ST_OK ||
         (st = lower_nodes(&l)) != ST_OK || (st = plan_place(p, f)) != ST_OK)

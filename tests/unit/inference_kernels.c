@@ -5,7 +5,7 @@
 #include "inference/kernels/conv.h"
 #include "inference/kernels/cpu.h"
 #include "inference/kernels/decode.h"
-#include "inference/kernels/half.h"
+#include "inference/kernels/floats.h"
 #include "inference/ops/conv.h"
 #include "tests/unit/inference_random.h"
 
@@ -21,27 +21,21 @@ static float *to_blocks(const float *x, size_t c, size_t plane)
     return y;
 }
 
-/* The same numbers as 16-bit floats, and back; frees x. */
-static void *narrowed(float *x, size_t floats, bool half)
+/* The same numbers in a narrower type, and back; frees x. */
+static void *narrowed(float *x, size_t floats, enum dtype type)
 {
-    uint16_t *h;
+    void *y = aligned_alloc(64, floats * sizeof *x + 64);
 
-    if (!half)
-        return x;
-    h = aligned_alloc(64, floats * sizeof *h + floats % 32 * 2 + 64);
-    half_narrow(x, h, floats);
+    floats_narrow(x, y, floats, type);
     free(x);
-    return h;
+    return y;
 }
 
-static float *widened(void *x, size_t floats, bool half)
+static float *widened(void *x, size_t floats, enum dtype type)
 {
-    float *y;
+    float *y = aligned_alloc(64, floats * sizeof *y + 64);
 
-    if (!half)
-        return x;
-    y = aligned_alloc(64, floats * sizeof *y + 64);
-    half_widen(x, y, floats);
+    floats_widen(x, y, floats, type);
     free(x);
     return y;
 }
@@ -88,7 +82,7 @@ static void compare(const struct conv_shape *s, const float *x, const float *w, 
             const double d = fabs((double)want - (double)from_blocks(y, (size_t)o, plane, (size_t)i));
             most = d > most || isnan(d) ? d : most;
         }
-    if (!(most <= (s->half || s->half_out ? 1e-2 : 1e-4)))
+    if (!(most <= (s->x_type == DTYPE_F32 && s->y_type == DTYPE_F32 ? 1e-4 : 1e-2)))
         TEST_FAIL_("%s: %lld to %lld channels, %lldx%lld, kernel %lldx%lld, stride %lld: off by %g",
                    what, (long long)s->ci, (long long)s->co, (long long)s->w.in[0],
                    (long long)s->w.in[1], (long long)s->w.kernel[0], (long long)s->w.kernel[1],
@@ -104,9 +98,9 @@ static void check_conv(const struct conv_shape *s, enum conv_method m, int threa
           *residual = random_floats(r, (size_t)s->co * out);
     const size_t x_floats = (size_t)(s->ci + 15) / 16 * 16 * in,
                  y_floats = (size_t)(s->co + 15) / 16 * 16 * out;
-    void *bx = narrowed(to_blocks(x, (size_t)s->ci, in), x_floats, s->half);
-    void *br = narrowed(to_blocks(residual, (size_t)s->co, out), y_floats, s->half_out);
-    void *y = narrowed(to_blocks(residual, (size_t)s->co, out), y_floats, s->half_out);
+    void *bx = narrowed(to_blocks(x, (size_t)s->ci, in), x_floats, s->x_type);
+    void *br = narrowed(to_blocks(residual, (size_t)s->co, out), y_floats, s->y_type);
+    void *y = narrowed(to_blocks(residual, (size_t)s->co, out), y_floats, s->y_type);
     const float *b = random_int(r, 0, 3) ? bias : NULL;
     struct conv_kernel *k;
     void *scratch;
@@ -117,7 +111,7 @@ static void check_conv(const struct conv_shape *s, enum conv_method m, int threa
     REQUIRE((k = conv_kernel_create(s, m, w, b)) != NULL);
     scratch = aligned_alloc(64, conv_kernel_scratch_bytes(k, threads) + 64);
     conv_kernel_run(k, m == CONV_FIRST ? x : bx, s->fused.residual ? br : NULL, y, scratch, threads);
-    y = widened(y, y_floats, s->half_out);
+    y = widened(y, y_floats, s->y_type);
     compare(s, x, w, b, s->fused.residual ? residual : NULL, y, conv_kernel_name(k));
     conv_kernel_free(k);
     free(scratch);
@@ -177,7 +171,7 @@ TEST(depthwise_convolutions_of_random_shapes_match_plain_loops)
     for (int i = 0; i < 60; i++) {
         struct conv_shape s = random_shape(&r, false);
         s.co = s.ci;
-        s.half = s.half_out = cpu_isa() >= CPU_AVX512_FP16 && i % 2;
+        s.x_type = s.y_type = cpu_isa() >= CPU_AVX512_FP16 && i % 2 ? DTYPE_F16 : DTYPE_F32;
         check_conv(&s, CONV_DEPTHWISE, random_int(&r, 1, 3), &r);
     }
 }
@@ -221,8 +215,8 @@ TEST(convolutions_in_16_bits_match_plain_loops_to_their_precision)
     for (int i = 0; i < 60; i++) {
         const bool winograd = i % 2;
         struct conv_shape s = random_shape(&r, winograd);
-        s.half = random_int(&r, 0, 3) > 0;
-        s.half_out = random_int(&r, 0, 3) > 0;
+        s.x_type = random_int(&r, 0, 3) > 0 ? DTYPE_F16 : DTYPE_F32;
+        s.y_type = random_int(&r, 0, 3) > 0 ? DTYPE_F16 : DTYPE_F32;
         check_conv(&s, winograd ? CONV_WINOGRAD : CONV_DIRECT, random_int(&r, 1, 3), &r);
     }
 }
@@ -242,9 +236,9 @@ TEST(a_pool_of_16_bit_floats_takes_the_largest_inside)
 
     if (cpu_isa() < CPU_AVX512)
         SKIP("needs AVX-512");
-    h = narrowed(to_blocks(x, 16, 20), 16 * 20, true);
-    half_max_pool(&w, h, y, 1);
-    blocks = widened(y, 16 * 12, true);
+    h = narrowed(to_blocks(x, 16, 20), 16 * 20, DTYPE_F16);
+    floats_max_pool(&w, h, y, 1, DTYPE_F16);
+    blocks = widened(y, 16 * 12, DTYPE_F16);
     for (int c = 0; c < 16; c++)
         for (int i = 0; i < 12; i++) {
             float most = -2;
