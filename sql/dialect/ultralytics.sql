@@ -46,15 +46,31 @@ CREATE FUNCTION ultralytics.train_result(e domain.training_epoch)
 RETURNS TABLE ("epoch" integer, "metrics" jsonb, "fitness" double precision, "timestamp" text) LANGUAGE sql STABLE AS $$
     SELECT e.epoch, e.metrics, e.fitness, ultralytics.time(e.created_at) $$;
 
+-- What int8 of a model is computed with.
+CREATE FUNCTION ultralytics.calibration(c domain.calibration)
+RETURNS TABLE ("pictures" integer, "source" text, "version" text, "madeAt" text) LANGUAGE sql STABLE AS $$
+    SELECT c.pictures, c.source, c.release, ultralytics.time(c.made_at) $$;
+
+-- Why predict refuses weights, and since when.
+CREATE FUNCTION ultralytics.condemned(c domain.condemned_weights)
+RETURNS TABLE ("reason" text, "condemnedAt" text) LANGUAGE sql STABLE AS $$
+    SELECT c.reason, ultralytics.time(c.condemned_at) $$;
+
 -- What the accuracy gate found of one precision on one kind of processor; automatic: the one that predict then uses.
+-- calibration: of int8, while it is the one that the verdict was found with.
 CREATE FUNCTION ultralytics.precision_verdict(v domain.precision_verdict, chosen text[])
 RETURNS TABLE ("precision" text, "verdict" text, "automatic" boolean, "reason" text, "cpu" text, "version" text,
                "evidence" text, "pictures" integer, "findings" integer, "agreeing" integer, "worstIou" double precision,
-               "worstScoreDifference" double precision, "f32Ms" double precision, "ms" double precision, "checkedAt" text)
+               "worstScoreDifference" double precision, "f32Ms" double precision, "ms" double precision, "calibration" json,
+               "checkedAt" text)
 LANGUAGE sql STABLE AS $$
     SELECT v.precision, v.verdict, concat_ws(' ', v.cpu, v.release, v.precision) = ANY (chosen), v.reason, v.cpu,
            v.release, v.evidence, v.pictures, v.findings, v.agreeing, v.worst_likeness, v.worst_difference, v.f32_ms,
-           v.candidate_ms, ultralytics.time(v.checked_at) $$;
+           v.candidate_ms,
+           (SELECT to_json(k)
+              FROM domain.calibration c, LATERAL ultralytics.calibration(c) AS k
+             WHERE c.model_file_id = v.model_file_id AND c.digest = v.calibration),
+           ultralytics.time(v.checked_at) $$;
 
 -- The final metrics, or in their absence those of the newest run; train results of that run alone.
 CREATE FUNCTION ultralytics.model(m domain.model, a domain.asker)
@@ -80,11 +96,16 @@ RETURNS TABLE ("id,_id@createdAt" bigint, "name" text, "slug" text, "projectId@p
                              to_json(ARRAY(SELECT x
                                              FROM domain.precision_verdict v,
                                                   LATERAL ultralytics.precision_verdict(v, domain.precision_choices(f.id)) AS x
-                                            WHERE v.model_file_id = f.id ORDER BY v.cpu, v.precision))),
+                                            WHERE v.model_file_id = f.id ORDER BY v.cpu, v.precision)),
+                             'calibration', (SELECT to_json(x)
+                                               FROM domain.calibration c, LATERAL ultralytics.calibration(c) AS x
+                                              WHERE c.model_file_id = f.id),
+                             'condemned', (SELECT to_json(x) FROM ultralytics.condemned(w) AS x WHERE w.digest IS NOT NULL)),
            to_json(m.class_names), coalesce(r.plots, '[]'), coalesce(r.environment, '{}'),
            (SELECT ultralytics.hex_id(d.id, d.created_at) FROM domain.dataset d WHERE d.id = m.dataset_id),
            NULL::integer, m.architecture, f.id IS NOT NULL,
-           CASE WHEN f.id IS NOT NULL THEN json_build_object('size', f.size) END, m.package_version, m.runnable, m.why_not,
+           CASE WHEN f.id IS NOT NULL THEN json_build_object('size', f.size) END, m.package_version,
+           m.runnable AND w.digest IS NULL, coalesce(w.reason, m.why_not),
            r.error, NULL::integer, 0, 0, false, m.license, NULL::text,
            CASE WHEN f.id IS NULL THEN 0
                 ELSE (SELECT coalesce(sum(c.n), 0)::bigint FROM domain.counter c
@@ -96,6 +117,7 @@ RETURNS TABLE ("id,_id@createdAt" bigint, "name" text, "slug" text, "projectId@p
       FROM domain.project p
       JOIN domain.organization o ON o.id = p.organization_id
       LEFT JOIN domain.model_file f ON f.model_id = m.id AND f.purpose = 'weights'
+      LEFT JOIN domain.condemned_weights w ON w.digest = f.digest
       LEFT JOIN LATERAL (SELECT t.* FROM domain.training_run t
                           WHERE t.model_id = m.id ORDER BY t.id DESC LIMIT 1) AS r ON true
      WHERE p.id = m.project_id $$;

@@ -86,7 +86,8 @@ CREATE VIEW domain.blob AS SELECT b.* FROM data.blob b;
 CREATE VIEW domain.blob_reference AS
 SELECT f.digest FROM data.model_file f
 UNION ALL SELECT i.digest FROM data.item i
-UNION ALL SELECT u.digest FROM data.upload u;
+UNION ALL SELECT u.digest FROM data.upload u
+UNION ALL SELECT c.digest FROM data.calibration c;
 
 CREATE VIEW domain.model AS
 SELECT m.*, floor(extract(epoch FROM m.created_at))::bigint AS stamp
@@ -110,6 +111,8 @@ SELECT f.id, f.uuid, f.created_at, floor(extract(epoch FROM f.created_at))::bigi
 CREATE VIEW domain.condemned_weights AS SELECT c.* FROM data.condemned_weights c;
 
 CREATE VIEW domain.precision_verdict AS SELECT v.* FROM data.precision_verdict v;
+
+CREATE VIEW domain.calibration AS SELECT c.* FROM data.calibration c;
 
 CREATE VIEW domain.training_run AS
 SELECT r.*, floor(extract(epoch FROM r.created_at))::bigint AS stamp

@@ -151,15 +151,16 @@ LANGUAGE sql STABLE AS $$
       FROM domain.model_get(a, $2) AS m
       JOIN domain.model_file f ON f.model_id = m.id $$;
 
--- What predict loads; digest NULL: no weights.
+-- What predict loads; digest NULL: no weights, calibration NULL: none.
 CREATE FUNCTION domain.model_weights(a domain.actor, model bigint)
 RETURNS TABLE (id bigint, digest bytea, size bigint, format text, task text, class_names text[], runnable boolean,
-               why_not text, precisions text[]) LANGUAGE sql STABLE AS $$
+               why_not text, precisions text[], calibration bytea) LANGUAGE sql STABLE AS $$
     SELECT m.id, f.digest, f.size, f.format, m.task, m.class_names, m.runnable AND c.digest IS NULL,
-           coalesce(c.reason, m.why_not), domain.precision_choices(f.id)
+           coalesce(c.reason, m.why_not), domain.precision_choices(f.id), k.digest
       FROM domain.model_get(a, $2) AS m
       LEFT JOIN domain.model_file f ON f.model_id = m.id AND f.purpose = 'weights'
-      LEFT JOIN domain.condemned_weights c ON c.digest = f.digest $$;
+      LEFT JOIN domain.condemned_weights c ON c.digest = f.digest
+      LEFT JOIN domain.calibration k ON k.model_file_id = f.id $$;
 
 -- Housekeeping of the processes that run models: the first reason stays.
 CREATE FUNCTION domain.weights_condemn(digest bytea, reason text) RETURNS void

@@ -42,15 +42,15 @@ SELECT t.is(domain.precision_choices(current_setting('t.file')::bigint), '{}'::t
 SELECT t.found(current_setting('t.file')::bigint, 'a/avx', 'f16', '1.0', 'passed', 10, 5) \g /dev/null
 SELECT t.is((SELECT count(*) FROM data.precision_verdict), 1::bigint, 'the last word replaces the one before');
 SELECT t.found(current_setting('t.file')::bigint, 'a/avx', 'bf16', '1.0', 'passed', 10, 7) \g /dev/null
-SELECT t.found(current_setting('t.file')::bigint, 'b/avx', 'int8', '1.0', 'passed', 10, 3) \g /dev/null
+SELECT t.found(current_setting('t.file')::bigint, 'b/avx', 'bf16', '1.0', 'passed', 10, 3) \g /dev/null
 SET LOCAL ROLE fovea_api;
 SELECT t.is((SELECT w.precisions FROM domain.model_weights(t.actor('alice'), current_setting('t.tried')::bigint) w),
-            ARRAY['a/avx 1.0 f16', 'b/avx 1.0 int8'], 'the fastest that passed, for each processor');
+            ARRAY['a/avx 1.0 f16', 'b/avx 1.0 bf16'], 'the fastest that passed, for each processor');
 SELECT t.is(t.rows(format('SELECT 1 FROM domain.model_weights(t.actor(''bob''), %s)', current_setting('t.tried'))), 0::bigint, 'no other tenant sees it');
 SELECT t.is((SELECT string_agg(format('%s %s %s', v ->> 'cpu', v ->> 'precision', v ->> 'automatic'), ', ')
                FROM domain.model_get(t.actor('alice'), current_setting('t.tried')::bigint) r,
                     LATERAL ultralytics.model(r, t.asker('alice')) s, json_array_elements(s."modelInfo" -> 'precision') v),
-            'a/avx bf16 false, a/avx f16 true, b/avx int8 true', 'what is shown says which one is automatic');
+            'a/avx bf16 false, a/avx f16 true, b/avx bf16 true', 'what is shown says which one is automatic');
 RESET ROLE;
 SELECT t.ok(NOT t.found(0, 'a/avx', 'f16', '1.0', 'passed', 10, 5), 'a file that is gone gets no verdict');
 SELECT t.refuses(format('SELECT t.found(%s, %L, %L, %L, %L, 1, 1)', current_setting('t.file'), v.cpu, v.name, v.release, v.verdict), '23514', v.broken, v.broken)
