@@ -63,11 +63,18 @@ enum status cli_number(const struct cli *c, const char *name, double low, double
 /* Talk: a line on stderr. */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Rows on stdout: a table, or with --json an array of objects. */
-enum status cli_print_list(const struct cli *c, const PGresult *r, struct fault *f) MUST_USE;
+/* What a statement reads, on stdout: a table, or with --json an array of objects. */
+enum status cli_list(struct cli *c, const char *sql, const struct param params[], size_t n,
+                     struct fault *f) MUST_USE;
 /* The first row: `name  value` lines, or with --json one object. No row: ST_NOT_FOUND, naming `noun`. */
 enum status cli_print_one(const struct cli *c, const PGresult *r, const char *noun,
                           struct fault *f) MUST_USE;
+/* The same of what the last of some writes returns (db_write). */
+enum status cli_write(struct cli *c, const struct db_call calls[], size_t n, const char *noun,
+                      struct fault *f) MUST_USE;
+
+/* In SQL, the id of a model m as people see it. */
+#define MODEL_ID "lpad(to_hex(m.stamp), 8, '0') || lpad(to_hex(m.id), 16, '0')"
 
 /* Groups of commands, each ended by a row without words. */
 extern const struct command database_commands[], user_commands[], key_commands[], model_commands[],

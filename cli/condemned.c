@@ -4,29 +4,15 @@
  */
 #include "cli/condemned.h"
 
-#include <string.h>
-#include "base/text.h"
-
-#define MODEL_ID "lpad(to_hex(m.stamp), 8, '0') || lpad(to_hex(m.id), 16, '0')"
-
 enum status condemned_list(struct cli *c, struct fault *f)
 {
-    struct db *db;
-    PGresult *r = NULL;
-    enum status st = cli_db(c, &db, f);
+    static const char sql[] =
+        "SELECT " MODEL_ID " AS model, m.name, encode(w.digest, 'hex') AS weights, w.reason,"
+        " w.condemned_at FROM domain.condemned_weights AS w"
+        " LEFT JOIN (domain.model_file AS x JOIN domain.model AS m ON m.id = x.model_id)"
+        " ON x.digest = w.digest AND x.purpose = 'weights' ORDER BY w.condemned_at, m.id";
 
-    if (st == ST_OK)
-        st =
-            db_read(db,
-                    "SELECT " MODEL_ID " AS model, m.name, encode(w.digest, 'hex') AS weights, w.reason,"
-                    " w.condemned_at FROM domain.condemned_weights AS w"
-                    " LEFT JOIN (domain.model_file AS x JOIN domain.model AS m ON m.id = x.model_id)"
-                    " ON x.digest = w.digest AND x.purpose = 'weights' ORDER BY w.condemned_at, m.id",
-                    NULL, 0, &r, f);
-    if (st == ST_OK)
-        st = cli_print_list(c, r, f);
-    PQclear(r);
-    return st;
+    return cli_list(c, sql, NULL, 0, f);
 }
 
 /* A model's id, or the digest of its weights: one of the two is not found. */
@@ -40,14 +26,6 @@ enum status condemned_enable(struct cli *c, struct fault *f)
         " ON x.model_id = m.id AND x.purpose = 'weights' WHERE " MODEL_ID " = $1)",
         &who, 1
     };
-    struct db *db;
-    PGresult *r = NULL;
-    enum status st = cli_db(c, &db, f);
 
-    if (st == ST_OK)
-        st = db_write(db, &call, 1, &r, f);
-    if (st == ST_OK)
-        st = cli_print_one(c, r, "condemned model", f);
-    PQclear(r);
-    return st;
+    return cli_write(c, &call, 1, "condemned model", f);
 }

@@ -8,8 +8,6 @@
 #include "base/version.h"
 #include "domain/precision_gate.h"
 
-#define MODEL_ID "lpad(to_hex(m.stamp), 8, '0') || lpad(to_hex(m.id), 16, '0')"
-
 static enum status find_file(struct cli *c, struct db *db, int64_t *ret, struct fault *f)
 {
     const struct param model = p_text(c->argument);
@@ -27,27 +25,20 @@ static enum status find_file(struct cli *c, struct db *db, int64_t *ret, struct 
     return st;
 }
 
-static enum status print_verdicts(struct cli *c, struct db *db, int64_t file, struct fault *f)
+static enum status print_verdicts(struct cli *c, int64_t file, struct fault *f)
 {
+    static const char sql[] =
+        "SELECT v.precision, v.verdict, concat_ws(' ', v.cpu, v.release, v.precision) = ANY (c)"
+        " AS automatic, v.reason, v.evidence, v.pictures, v.findings, v.agreeing,"
+        " round(v.worst_likeness::numeric, 4) AS worst_iou,"
+        " round(v.worst_difference::numeric, 4) AS worst_score_difference,"
+        " round(v.f32_ms::numeric, 2) AS f32_ms, round(v.candidate_ms::numeric, 2) AS ms,"
+        " v.cpu, v.release, v.checked_at"
+        " FROM domain.precision_verdict AS v, domain.precision_choices($1) AS c"
+        " WHERE v.model_file_id = $1 ORDER BY v.cpu, v.precision";
     const struct param id = p_i64(c->arena, file);
-    PGresult *r = NULL;
-    enum status st = db_read(db,
-                             "SELECT v.precision, v.verdict, concat_ws(' ', v.cpu, v.release, "
-                             "v.precision) = ANY (c) AS automatic,"
-                             " v.reason, v.evidence, v.pictures, v.findings, v.agreeing, "
-                             "round(v.worst_likeness::numeric, 4) AS worst_iou,"
-                             " round(v.worst_difference::numeric, 4) AS worst_score_difference, "
-                             "round(v.f32_ms::numeric, 2) AS f32_ms,"
-                             " round(v.candidate_ms::numeric, 2) AS ms, v.cpu, v.release, v.checked_at"
-                             " FROM domain.precision_verdict AS v, domain.precision_choices($1) AS c "
-                             "WHERE v.model_file_id = $1"
-                             " ORDER BY v.cpu, v.precision",
-                             &id, 1, &r, f);
 
-    if (st == ST_OK)
-        st = cli_print_list(c, r, f);
-    PQclear(r);
-    return st;
+    return cli_list(c, sql, &id, 1, f);
 }
 
 enum status gate_run(struct cli *c, struct fault *f)
@@ -66,35 +57,26 @@ enum status gate_run(struct cli *c, struct fault *f)
     if (!tried)
         cli_say("%s computes in nothing cheaper than f32: automatic precision is f32",
                 precision_cpu(cpu));
-    return print_verdicts(c, db, file, f);
+    return print_verdicts(c, file, f);
 }
 
 enum status gate_list(struct cli *c, struct fault *f)
 {
+    static const char sql[] =
+        "SELECT " MODEL_ID " AS id, m.name, o.handle AS owner, m.task, m.architecture,"
+        " m.runnable AND w.digest IS NULL AS runnable, x.size,"
+        " coalesce((SELECT split_part(t, ' ', 3) FROM unnest(domain.precision_choices(x.id)) AS t"
+        " WHERE starts_with(t, $1)), 'f32') AS automatic,"
+        " (SELECT string_agg(concat(v.precision, ' ', v.verdict), ', ' ORDER BY v.precision)"
+        " FROM domain.precision_verdict AS v WHERE v.model_file_id = x.id"
+        " AND starts_with($1, concat_ws(' ', v.cpu, v.release, ''))) AS verdicts"
+        " FROM domain.model AS m JOIN domain.organization AS o ON o.id = m.organization_id"
+        " LEFT JOIN domain.model_file AS x ON x.model_id = m.id AND x.purpose = 'weights'"
+        " LEFT JOIN domain.condemned_weights AS w ON w.digest = x.digest"
+        " ORDER BY m.id";
     char cpu[PRECISION_CPU], here[PRECISION_CPU + 40] = "";
     const struct param param = p_text(here);
-    struct db *db;
-    PGresult *r = NULL;
-    enum status st = cli_db(c, &db, f);
 
     snprintf(here, sizeof here, "%s " FOVEA_VERSION " ", precision_cpu(cpu));
-    if (st == ST_OK)
-        st = db_read(
-            db,
-            "SELECT " MODEL_ID " AS id, m.name, o.handle AS owner, m.task, m.architecture,"
-            " m.runnable AND w.digest IS NULL AS runnable, x.size,"
-            " coalesce((SELECT split_part(t, ' ', 3) FROM unnest(domain.precision_choices(x.id)) AS t"
-            " WHERE starts_with(t, $1)), 'f32') AS automatic,"
-            " (SELECT string_agg(concat(v.precision, ' ', v.verdict), ', ' ORDER BY v.precision)"
-            " FROM domain.precision_verdict AS v WHERE v.model_file_id = x.id"
-            " AND starts_with($1, concat_ws(' ', v.cpu, v.release, ''))) AS verdicts"
-            " FROM domain.model AS m JOIN domain.organization AS o ON o.id = m.organization_id"
-            " LEFT JOIN domain.model_file AS x ON x.model_id = m.id AND x.purpose = 'weights'"
-            " LEFT JOIN domain.condemned_weights AS w ON w.digest = x.digest"
-            " ORDER BY m.id",
-            &param, 1, &r, f);
-    if (st == ST_OK)
-        st = cli_print_list(c, r, f);
-    PQclear(r);
-    return st;
+    return cli_list(c, sql, &param, 1, f);
 }

@@ -93,23 +93,14 @@ static enum status run_create(struct cli *c, struct fault *f)
 
 static enum status run_list(struct cli *c, struct fault *f)
 {
+    static const char sql[] =
+        "SELECT k.id, u.handle, k.name, k.display, array_to_string(k.scopes, ',') AS scopes,"
+        " k.created_at, k.last_used_at FROM domain.api_key AS k"
+        " JOIN domain.account_list() AS u ON u.id = k.account_id"
+        " WHERE u.handle = $1 OR $1 IS NULL ORDER BY u.handle, k.id";
     const struct param user = p_text(cli_option(c, "user"));
-    struct db *db;
-    PGresult *r = NULL;
-    enum status st = cli_db(c, &db, f);
 
-    if (st == ST_OK)
-        st = db_read(db,
-                     "SELECT k.id, u.handle, k.name, k.display, array_to_string(k.scopes, ',') AS "
-                     "scopes, k.created_at,"
-                     " k.last_used_at FROM domain.api_key AS k JOIN domain.account_list() AS u ON u.id "
-                     "= k.account_id"
-                     " WHERE u.handle = $1 OR $1 IS NULL ORDER BY u.handle, k.id",
-                     &user, 1, &r, f);
-    if (st == ST_OK)
-        st = cli_print_list(c, r, f);
-    PQclear(r);
-    return st;
+    return cli_list(c, sql, &user, 1, f);
 }
 
 static enum status run_revoke(struct cli *c, struct fault *f)

@@ -79,7 +79,7 @@ static const char create_sql[] =
     "digest => $14,"
     " size => $15, media_type => 'application/octet-stream') FROM domain.actor_of($1) AS a";
 static const char read_sql[] =
-    "SELECT lpad(to_hex(m.stamp), 8, '0') || lpad(to_hex(m.id), 16, '0') AS id, m.uuid, m.name, m.slug, "
+    "SELECT " MODEL_ID " AS id, m.uuid, m.name, m.slug, "
     "m.task,"
     " m.runnable FROM domain.model AS m WHERE m.id = current_setting('fovea.row')::bigint";
 

@@ -71,12 +71,21 @@ static enum status print_json(const PGresult *r, bool list, struct fault *f)
     return failed ? fault_set(f, ST_UNAVAILABLE, NULL, "out of memory") : ST_OK;
 }
 
-enum status cli_print_list(const struct cli *c, const PGresult *r, struct fault *f)
+enum status cli_list(struct cli *c, const char *sql, const struct param params[], size_t n,
+                     struct fault *f)
 {
-    if (c->json)
-        return print_json(r, true, f);
-    print_table(r);
-    return ST_OK;
+    struct db *db;
+    PGresult *r = NULL;
+    enum status st = cli_db(c, &db, f);
+
+    if (st == ST_OK)
+        st = db_read(db, sql, params, n, &r, f);
+    if (st == ST_OK && c->json)
+        st = print_json(r, true, f);
+    else if (st == ST_OK)
+        print_table(r);
+    PQclear(r);
+    return st;
 }
 
 enum status cli_print_one(const struct cli *c, const PGresult *r, const char *noun, struct fault *f)
@@ -95,4 +104,19 @@ enum status cli_print_one(const struct cli *c, const PGresult *r, const char *no
         puts(cell(r, 0, i));
     }
     return ST_OK;
+}
+
+enum status cli_write(struct cli *c, const struct db_call calls[], size_t n, const char *noun,
+                      struct fault *f)
+{
+    struct db *db;
+    PGresult *r = NULL;
+    enum status st = cli_db(c, &db, f);
+
+    if (st == ST_OK)
+        st = db_write(db, calls, n, &r, f);
+    if (st == ST_OK)
+        st = cli_print_one(c, r, noun, f);
+    PQclear(r);
+    return st;
 }

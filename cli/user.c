@@ -8,17 +8,8 @@
 
 static enum status run_list(struct cli *c, struct fault *f)
 {
-    struct db *db;
-    PGresult *r = NULL;
-    enum status st = cli_db(c, &db, f);
-
-    if (st == ST_OK)
-        st = db_read(db, "SELECT " COLUMNS " FROM domain.account_list() AS u ORDER BY u.handle", NULL, 0,
-                     &r, f);
-    if (st == ST_OK)
-        st = cli_print_list(c, r, f);
-    PQclear(r);
-    return st;
+    return cli_list(c, "SELECT " COLUMNS " FROM domain.account_list() AS u ORDER BY u.handle", NULL, 0,
+                    f);
 }
 
 static enum status run_add(struct cli *c, struct fault *f)
@@ -32,16 +23,8 @@ static enum status run_add(struct cli *c, struct fault *f)
           " FROM domain.account_list() AS u WHERE u.id = current_setting('fovea.row')::bigint",
           NULL, 0 },
     };
-    struct db *db;
-    PGresult *r = NULL;
-    enum status st = cli_db(c, &db, f);
 
-    if (st == ST_OK)
-        st = db_write(db, calls, 2, &r, f);
-    if (st == ST_OK)
-        st = cli_print_one(c, r, "handle", f);
-    PQclear(r);
-    return st;
+    return cli_write(c, calls, 2, "handle", f);
 }
 
 /* "yes" or "no"; NULL stays NULL. */
@@ -60,13 +43,11 @@ static enum status run_set(struct cli *c, struct fault *f)
     const struct param handle = p_text(c->argument), plan[] = { handle, p_text(cli_option(c, "plan")) };
     struct param state[] = { handle, p_null(), p_null() };
     struct db_call calls[3];
-    struct db *db;
-    PGresult *r = NULL;
     size_t n = 0;
     enum status st;
 
     if ((st = read_switch(c, "suspended", &state[1], f)) != ST_OK ||
-        (st = read_switch(c, "admin", &state[2], f)) != ST_OK || (st = cli_db(c, &db, f)) != ST_OK)
+        (st = read_switch(c, "admin", &state[2], f)) != ST_OK)
         return st;
     if (plan[1].text)
         calls[n++] = (struct db_call){ "SELECT domain.account_set_plan($1, $2)", plan, 2 };
@@ -77,11 +58,7 @@ static enum status run_set(struct cli *c, struct fault *f)
     calls[n++] =
         (struct db_call){ "SELECT " COLUMNS " FROM domain.account_list() AS u WHERE u.handle = $1",
                           &handle, 1 };
-    st = db_write(db, calls, n, &r, f);
-    if (st == ST_OK)
-        st = cli_print_one(c, r, "handle", f);
-    PQclear(r);
-    return st;
+    return cli_write(c, calls, n, "handle", f);
 }
 
 #define PLANS "free, pro or enterprise"
