@@ -13,7 +13,7 @@ CC   := gcc
 endif
 B    := build/$(MODE)$(if $(findstring clang,$(CC)),-clang)
 
-PKGS := libpq json-c openssl libprotobuf-c libexif libtiff-4 libjpeg libpng libwebp libzip zlib libarchive libcurl libsystemd
+PKGS := libpq json-c openssl libprotobuf-c libexif libtiff-4 libjpeg libpng libwebp libheif libzip zlib libarchive libcurl libsystemd
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wvla -Wformat=2 -Wundef -Wunused-result -Werror

@@ -44,6 +44,11 @@ enum {
     LIMIT_EXIF_BYTES = 64 << 10,
     LIMIT_JPEG_SCANS = 128,         /* each pass over a progressive JPEG costs as much as a picture */
     LIMIT_TIFF_SAMPLES = 8,         /* channels */
+    LIMIT_HEIF_BOXES = 10000,
+    LIMIT_APART_BYTES = 96 << 20, /* address space of the program that decodes HEIC and AVIF ... */
+    LIMIT_APART_PIXEL_BYTES = 20, /* ... and so much for each pixel */
+    LIMIT_APART_CPU_S = 60,        /* of all its threads */
+    LIMIT_APART_S = 30,            /* as the clock goes */
     LIMIT_SNIFF_BYTES = 8 << 10,    /* how much libmagic looks at */
     LIMIT_ZIP_NAME_BYTES = 1024,    /* of an entry in an archive that we write */
     LIMIT_PREDICT_BYTES = 10 << 20, /* default of predict.max_bytes */
@@ -93,6 +98,8 @@ enum {
     LIMIT_TRIAL_PICTURES = 32, /* of a project, for the accuracy gate */
     LIMIT_TRIAL_S = 300,       /* that trying one precision of one model may take */
 
+    LIMIT_CALIBRATED_PICTURES = 128, /* of a project, for one calibration */
+    LIMIT_CALIBRATION_S = 300,       /* that making it may take */
     LIMIT_CALIBRATION_BYTES = 4 << 20,
     LIMIT_CALIBRATION_PICTURES = 1000000,
     LIMIT_CALIBRATION_TENSORS = 100000,
@@ -104,6 +111,7 @@ enum {
 
 #define LIMIT_MODEL_BYTES        ((long long)1 << 30) /* default of model.max_bytes */
 #define LIMIT_MODEL_MEMORY_BYTES ((long long)2 << 30)
+#define LIMIT_CHILD_BYTES        ((long long)8 << 30) /* memory of a process that tries a model */
 #define LIMIT_TENSOR_ELEMENTS    ((long long)1 << 31)
 #define LIMIT_MODEL_WORK                                                                                \
     ((long long)4000000000000) /* multiplications of one run; YOLOv8x at 1280 has a tenth */

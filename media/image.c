@@ -13,7 +13,8 @@
 #include "media/sniff.h"
 
 static const struct codec *const codecs[] = {
-    &codec_jpeg, &codec_png, &codec_webp, &codec_tiff, &codec_gif, &codec_bmp,
+    &codec_jpeg, &codec_png,  &codec_webp, &codec_tiff, &codec_gif,
+    &codec_bmp,  &codec_heic, &codec_heif, &codec_avif,
 };
 
 enum { NCODECS = sizeof codecs / sizeof codecs[0] };
@@ -35,13 +36,8 @@ static enum status find_codec(struct slice file, const struct codec **ret, struc
             *ret = codecs[i];
             return ST_OK;
         }
-    if (strcmp(type, "image/heic") == 0 || strcmp(type, "image/heif") == 0 ||
-        strcmp(type, "image/avif") == 0)
-        return fault_set(f, ST_UNSUPPORTED, NULL,
-                         "%s pictures are not read here; convert it to JPEG or PNG first",
-                         strcmp(type, "image/avif") == 0 ? "AVIF" : "HEIC");
     return fault_set(f, ST_UNSUPPORTED, NULL,
-                     "not a JPEG, PNG, WebP, TIFF, GIF or BMP picture: this is %s", type);
+                     "not a JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF or BMP picture: this is %s", type);
 }
 
 static enum status check_size(const struct stored *im, struct fault *f)

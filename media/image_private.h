@@ -28,6 +28,7 @@ struct codec {
 };
 
 extern const struct codec codec_jpeg, codec_png, codec_webp, codec_tiff, codec_gif, codec_bmp;
+extern const struct codec codec_heic, codec_heif, codec_avif;
 
 /* The orientation in a TIFF structure of EXIF (after "Exif\0\0"), 1 when there is none. */
 int exif_orientation(const uint8_t *tiff, size_t n);

@@ -33,6 +33,7 @@ module_of = $(firstword $(subst _, ,$(notdir $(1))))
 $(foreach t,$(UNIT_SRC),$(eval $(call test_rule,$(t),$(patsubst tests/unit/%.c,$(B)/unit/%,$(t)),$(TEST_LIBS_$(call module_of,$(t))))))
 $(foreach t,$(MODEL_SRC),$(eval $(call test_rule,$(t),$(patsubst tests/models/%.c,$(B)/models/%,$(t)),$(TEST_LIBS_models))))
 TEST_LIBS := $(call lib,$(TEST_LIBS_all))
+$(UNIT_BIN) $(REPLAY_BIN): | $(B)/fovea-picture # decodes some formats of pictures for them
 
 # A fuzz target defines LLVMFuzzerTestOneInput. `make test` replays its corpus with a plain driver; `make fuzz`
 # builds it with clang's libFuzzer.

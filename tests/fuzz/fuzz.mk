@@ -4,7 +4,7 @@
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(if $(NAME),$(NAME),$(FUZZ_NAMES))
 
-$(B)/fuzz/%: tests/fuzz/fuzz_%.c $(TEST_LIBS)
+$(B)/fuzz/%: tests/fuzz/fuzz_%.c $(TEST_LIBS) | $(B)/fovea-picture
 	@mkdir -p $(@D)
 	@echo "  FUZZ  $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-prototypes $(LDFLAGS) -fsanitize=fuzzer -o $@ $< \

@@ -222,23 +222,3 @@ TEST(a_canvas_without_a_picture_is_refused_without_memory_for_it)
     getrusage(RUSAGE_SELF, &after);
     CHECK(after.ru_maxrss - before.ru_maxrss < 64 << 10);
 }
-
-/* ---- what is not read */
-
-TEST(pictures_of_telephones_are_refused_by_name)
-{
-    static const struct {
-        const char *brand, *word;
-    } cases[] = { { "heic", "HEIC" }, { "mif1", "HEIC" }, { "avif", "AVIF" } };
-
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char file[24] = "\0\0\0\030ftyp????\0\0\0\0mif1miaf";
-        struct fault f = FAULT_INIT;
-        struct image im = { 0 };
-
-        memcpy(file + 8, cases[i].brand, 4);
-        CHECK_I64(image_decode(file, sizeof file, &im, &f), ST_UNSUPPORTED);
-        if (!strstr(f.detail, cases[i].word) || !strstr(f.detail, "JPEG"))
-            TEST_FAIL_("%s: %s", cases[i].brand, f.detail);
-    }
-}
