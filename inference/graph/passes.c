@@ -30,8 +30,8 @@ static bool find_readers(const struct graph *g, struct readers *r)
 static bool settle(struct graph *g, struct readers *r)
 {
     static bool (*const passes[])(struct graph *, const struct readers *) = {
-        pass_dead_code, pass_identity,   pass_dequantise, pass_conv_bias, pass_batchnorm,
-        pass_silu,      pass_hard_swish, pass_activation, pass_residual,
+        pass_dead_code, pass_identity, pass_dequantise, pass_attention,  pass_conv_bias,
+        pass_batchnorm, pass_silu,     pass_hard_swish, pass_activation, pass_residual,
     };
     bool ok = true, changed = true;
 

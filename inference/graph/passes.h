@@ -32,6 +32,8 @@ bool pass_hard_swish(struct graph *g, const struct readers *r);
 bool pass_activation(struct graph *g, const struct readers *r);
 /* Conv, then Add of a tensor of the same shape. */
 bool pass_residual(struct graph *g, const struct readers *r);
+/* Attention among the cells of a map: Attention, where this CPU has a kernel for it. One a call. */
+bool pass_attention(struct graph *g, const struct readers *r);
 /* The nodes behind a YOLO's feature maps: YoloDecode. Tries it on numbers: run once. */
 bool pass_tail(struct graph *g, const struct readers *r);
 
