@@ -5,6 +5,7 @@
 #include "inference/kernels/activate.h"
 #include "inference/kernels/conv_kernel.h"
 #include "inference/kernels/cpu.h"
+#include "inference/kernels/exact.h"
 #include "inference/kernels/simd.h"
 #include "inference/kernels/team.h"
 #include "inference/kernels/tile.h"
@@ -151,6 +152,8 @@ void conv_finish(const struct conv_shape *s, const float *x, const void *residua
         conv_finish_bytes(s, x, residual, y, n);
     else if (s->y_type == DTYPE_F16)
         finish_as(&s->fused, x, residual, y, n, DTYPE_F16);
+    else if (s->exact)
+        exact_finish(&s->fused, x, residual, y, n);
     else if (s->fused.act != ACT_NONE || residual || x != y)
         finish_as(&s->fused, x, residual, y, n, DTYPE_F32);
 }
@@ -210,6 +213,6 @@ void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int g
                                 .bias = t->bias,
                                 .y = t->y,
                                 .y_plane = t->y_plane };
-        tile_row(&f, groups, t->pixels);
+        (k->shape.exact ? exact_row : tile_row)(&f, groups, t->pixels);
     }
 }

@@ -30,6 +30,7 @@ struct conv_shape {
     /* Floats of x, with their weights and products (sums are float32; CONV_FIRST: float32), and of
      * residual and y: DTYPE_F32 or DTYPE_F16. */
     enum dtype x_type, y_type;
+    bool exact; /* where both are float32: rounding as in exact.h */
     /* x in bytes: direct; weights become bytes too, products are summed in integers. y in bytes: direct
      * or from few planes; the residual too, in bytes of its own. */
     struct quantum x_bytes, residual_bytes, y_bytes;

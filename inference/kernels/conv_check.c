@@ -21,7 +21,7 @@ struct layer {
     float weights[CHANNELS * CHANNELS * 9], bias[CHANNELS];
 };
 
-static struct conv_shape shape_for(enum conv_method m, enum dtype type)
+static struct conv_shape shape_for(enum conv_method m, enum dtype type, bool exact)
 {
     const int64_t stride = m == CONV_WINOGRAD ? 1 : 2;
     struct conv_shape s = { .ci = m == CONV_FIRST ? 3 : 19, .co = m == CONV_DEPTHWISE ? 19 : 24 };
@@ -35,6 +35,7 @@ static struct conv_shape shape_for(enum conv_method m, enum dtype type)
     }
     s.fused = (struct fusion){ .act = ACT_RELU, .alpha = 0.5f };
     s.x_type = s.y_type = type;
+    s.exact = exact;
     return s;
 }
 
@@ -87,9 +88,9 @@ static bool agrees(const struct layer *l, const struct conv_shape *s, enum conv_
     return true;
 }
 
-static bool try_method(struct layer *l, enum conv_method m, enum dtype type)
+static bool try_method(struct layer *l, enum conv_method m, enum dtype type, bool exact)
 {
-    const struct conv_shape s = shape_for(m, type);
+    const struct conv_shape s = shape_for(m, type, exact);
     const float *x = m == CONV_FIRST ? l->x : l->narrow_blocks;
     struct conv_kernel *k;
     void *scratch;
@@ -116,7 +117,9 @@ static void try_all(void)
     for (int m = 0; l && m < METHODS; m++)
         for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
             works[m][types[i]] = cpu_isa() >= (i ? CPU_AVX512_FP16 : CPU_AVX512) &&
-                                 (m != CONV_FIRST || !i) && try_method(l, (enum conv_method)m, types[i]);
+                                 (m != CONV_FIRST || !i) &&
+                                 try_method(l, (enum conv_method)m, types[i], false) &&
+                                 (i || try_method(l, (enum conv_method)m, types[i], true));
     free(l);
 }
 

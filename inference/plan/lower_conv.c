@@ -155,6 +155,7 @@ static struct conv_kernel *own_conv(const struct lowering *l, const struct node 
                                   .co = c->co,
                                   .w = c->w,
                                   .fused = n->fused,
+                                  .exact = l->exact,
                                   .x_type = first || bytes ? DTYPE_F32 : l->narrow_type,
                                   .y_type = bytes_out ? DTYPE_F32 : lower_float_type(l, n->outputs[0]),
                                   .x_bytes = bytes ? l->quanta[n->inputs[0]] : floats,

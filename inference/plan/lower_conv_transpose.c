@@ -147,6 +147,7 @@ static struct conv_kernel *own_kernel(const struct lowering *l, const struct nod
                                   .co = p->count * p->whole,
                                   .w = p->w,
                                   .fused = n->fused,
+                                  .exact = l->exact,
                                   .x_type = l->narrow_type,
                                   .y_type = lower_float_type(l, n->outputs[0]) };
     struct conv_kernel *k = NULL;

@@ -4,10 +4,20 @@
  */
 #include "tests/models/fixture.h"
 
+#include "inference/kernels/cpu.h"
+
 /*
- * What an output is compared with. The first `pixels` values of an anchor and the last `pixels_behind`
- * are in pixels, the others scores or features: those beyond 1 are judged relative to their size.
+ * What an output is compared with, in exact float32. The first `pixels` values of an anchor and the last
+ * `pixels_behind` are in pixels, and must be within 0.01; the others are scores, within 1e-4, or
+ * features: the coefficients and prototypes of masks reach 57, so what is beyond 1 is judged relative to
+ * its size.
+ *
+ * PyTorch's outputs are float32 too. Against the same networks in float64 they are off by up to 0.008 px
+ * and 5e-5 (rotated boxes, YOLO26), ours by 0.003 px and 5e-5. Without AVX-512 the convolutions are
+ * oneDNN's, which sum in one chain: 0.008 px from float64 and 0.0104 px from PyTorch in key points.
  */
+#define PIXELS (cpu_isa() >= CPU_AVX512 ? 0.01 : 0.011)
+#define SCORE  1e-4
 struct reference {
     const char *model, *input, *output;
     int index; /* of the output */
@@ -15,17 +25,22 @@ struct reference {
     size_t rows;    /* values of an anchor; 0: all alike */
     bool by_anchor; /* [A, rows]; else [rows, A] */
     size_t pixels, pixels_behind;
-    double px, score;
     bool interpreted; /* also by the references */
 };
 
-/* What the rows of an end-to-end head are taken from becomes the output: rows of random weights are full
- * of ties, which another implementation breaks otherwise. */
+/*
+ * What the rows of an end-to-end head are taken from becomes the output: rows of random weights are full
+ * of ties, which another implementation breaks otherwise. An export has joined boxes and scores there.
+ */
 static void open_rows(struct graph *g)
 {
     for (int i = 0; i < g->nnodes; i++)
         if (strcmp(g->nodes[i].type, "YoloRows") == 0)
             g->outputs[0] = g->nodes[i].inputs[0];
+        else if (strcmp(g->nodes[i].type, "TopK") == 0)
+            for (int k = 0; k < i; k++)
+                if (strcmp(g->nodes[k].type, "Concat") == 0)
+                    g->outputs[0] = g->nodes[k].outputs[0];
 }
 
 static void compare(const struct reference *r, const char *how, const float *got, size_t made,
@@ -46,8 +61,8 @@ static void compare(const struct reference *r, const char *how, const float *got
     }
     printf("# %s output %d by %s: within %.2g px, others within %.2g\n", r->model, r->index, how, px,
            score);
-    CHECK(px <= r->px);
-    CHECK(score <= r->score);
+    CHECK(px <= PIXELS);
+    CHECK(score <= SCORE);
 }
 
 static const struct compile_options exact = { .threads = 2, .exact = true };
@@ -100,30 +115,35 @@ static void check_network(const struct reference *r, bool by_references)
 
 #define INPUT "models/generated/input-640.npy"
 
-/*
- * Boxes within 0.01 px, scores within 1e-4. Where weights are random and values grow with depth, sums in
- * another order differ by a little more: mask coefficients, prototypes and key points, the raw scores of
- * YOLO26. The references, which are plain loops, are as far from PyTorch there.
- */
+#define INPUT_224 "models/generated/input-224.npy"
+
 static const struct reference references[] = {
     { "models/generated/yolov8n.pt", INPUT, "models/generated/yolov8n.out0.npy", 0, 640, 84, false, 4, 0,
-      0.01, 1e-4, true },
+      true },
+    { "models/generated/yolov8n.onnx", INPUT, "models/generated/yolov8n.out0.npy", 0, 640, 84, false, 4,
+      0, false },
     { "models/generated/yolo11n.pt", INPUT, "models/generated/yolo11n.out0.npy", 0, 640, 84, false, 4, 0,
-      0.01, 1e-4, false },
+      false },
+    { "models/generated/yolo11n.onnx", INPUT, "models/generated/yolo11n.out0.npy", 0, 640, 84, false, 4,
+      0, false },
     { "models/generated/yolo11n-seg.pt", INPUT, "models/generated/yolo11n-seg.out0.npy", 0, 640, 116,
-      false, 4, 0, 0.01, 3e-4, false },
+      false, 4, 0, false },
     { "models/generated/yolo11n-seg.pt", INPUT, "models/generated/yolo11n-seg.out1.npy", 1, 640, 0,
-      false, 0, 0, 0.01, 3e-4, false },
+      false, 0, 0, false },
     { "models/generated/yolo11n-pose.pt", INPUT, "models/generated/yolo11n-pose.out0.npy", 0, 640, 135,
-      false, 4, 51, 0.02, 1e-4, false },
+      false, 4, 51, false },
     { "models/generated/yolo11n-obb.pt", INPUT, "models/generated/yolo11n-obb.out0.npy", 0, 640, 85,
-      false, 4, 0, 0.01, 1e-4, false },
-    { "models/generated/yolo11n-cls.pt", "models/generated/input-224.npy",
-      "models/generated/yolo11n-cls.out0.npy", 0, 224, 0, false, 0, 0, 0.01, 1e-4, true },
+      false, 4, 0, false },
+    { "models/generated/yolo11n-cls.pt", INPUT_224, "models/generated/yolo11n-cls.out0.npy", 0, 224, 0,
+      false, 0, 0, true },
     { "models/generated/yolo26n.pt", INPUT, "models/generated/yolo26n.raw.npy", 0, 640, 84, false, 4, 0,
-      0.015, 1.5e-4, false },
+      false },
+    { "models/generated/yolo26n.onnx", INPUT, "models/generated/yolo26n.raw.npy", 0, 640, 84, false, 4,
+      0, false },
     { "models/real/yolov5n.pt", "models/real/yolov5n.in.npy", "models/real/yolov5n.out0.npy", 0, 640, 7,
-      true, 4, 0, 0.01, 1e-4, true },
+      true, 4, 0, true },
+    { "models/real/yolov8n-coco-dq-op12.onnx", "models/real/v8coco-0.in.npy",
+      "models/real/v8coco-0.out0.npy", 0, 640, 84, false, 4, 0, false },
 };
 
 TEST(planned_networks_of_checkpoints_equal_pytorch)
@@ -243,7 +263,7 @@ TEST(checkpoints_and_exports_of_one_network_agree)
             *most = fmax(*most, fabs((double)a[k] - (double)b[k]));
         }
         printf("# %s and its export: within %.2g px, scores within %.2g\n", pairs[i].pt, px, score);
-        CHECK(a && b && px <= 0.01 && score <= 1e-4);
+        CHECK(a && b && px <= PIXELS && score <= SCORE);
         free(a);
         free(b);
     }
