@@ -40,7 +40,7 @@ struct part {
     _Atomic int cause; /* a thread of some run's team crashed: all who were noted are suspects */
     struct note notes[NOTES];
     struct recent {
-        struct digest weights;
+        struct model_use use;
         int64_t used; /* 0: free */
     } recent[BLACKBOX_RECENT];
 };
@@ -62,7 +62,7 @@ struct blackbox {
     struct file *file;
     struct part *mine;    /* NULL: all parts are taken */
     pthread_mutex_t lock; /* of all that follows `magic`, among the threads of this process */
-    struct digest before[BLACKBOX_RECENT];
+    struct model_use before[BLACKBOX_RECENT];
     size_t nbefore;
 };
 
@@ -230,12 +230,12 @@ static void remember_recent(struct blackbox *b)
                 all[n++] = b->file->parts[i].recent[k];
     qsort(all, n, sizeof all[0], later_first);
     for (size_t i = 0; i < n && b->nbefore < BLACKBOX_RECENT; i++) {
-        bool known = find_strike(b->file, &all[i].weights) != NULL;
+        bool known = find_strike(b->file, &all[i].use.weights) != NULL;
 
         for (size_t k = 0; k < b->nbefore && !known; k++)
-            known = same(&b->before[k], &all[i].weights);
+            known = same(&b->before[k].weights, &all[i].use.weights);
         if (!known)
-            b->before[b->nbefore++] = all[i].weights;
+            b->before[b->nbefore++] = all[i].use;
     }
 }
 
@@ -419,7 +419,7 @@ static struct recent *place(struct blackbox *b, const struct digest *weights)
     for (int i = 0; i < BLACKBOX_RECENT; i++) {
         struct recent *r = &b->mine->recent[i];
 
-        if (r->used && same(&r->weights, weights))
+        if (r->used && same(&r->use.weights, weights))
             return r;
         if (r->used < oldest->used)
             oldest = r;
@@ -435,29 +435,29 @@ static int64_t now_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-void blackbox_keep(struct blackbox *b, const struct digest *weights)
+void blackbox_keep(struct blackbox *b, const struct model_use *use)
 {
     if (!b || !b->mine)
         return;
     pthread_mutex_lock(&b->lock);
-    *place(b, weights) = (struct recent){ *weights, now_us() };
+    *place(b, &use->weights) = (struct recent){ *use, now_us() };
     pthread_mutex_unlock(&b->lock);
 }
 
-void blackbox_drop(struct blackbox *b, const struct digest *weights)
+void blackbox_drop(struct blackbox *b, const struct model_use *use)
 {
     struct recent *r;
 
     if (!b || !b->mine)
         return;
     pthread_mutex_lock(&b->lock);
-    r = place(b, weights);
-    if (r->used && same(&r->weights, weights))
+    r = place(b, &use->weights);
+    if (r->used && model_use_same(&r->use, use))
         r->used = 0;
     pthread_mutex_unlock(&b->lock);
 }
 
-size_t blackbox_recent(const struct blackbox *b, struct digest ret[], size_t n)
+size_t blackbox_recent(const struct blackbox *b, struct model_use ret[], size_t n)
 {
     size_t i = 0;
 

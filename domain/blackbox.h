@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/status.h"
+#include "domain/model_use.h"
 #include "media/store.h"
 
 enum { BLACKBOX_PROCESSES = 4, BLACKBOX_RECENT = 16, BLACKBOX_STRIKES = 2, BLACKBOX_REASON_BYTES = 120 };
@@ -51,10 +52,10 @@ size_t blackbox_verdicts(struct blackbox *b, struct verdict ret[], size_t n);
 /* The verdict is recorded elsewhere: strikes are forgotten. */
 void blackbox_settle(struct blackbox *b, const struct digest *weights);
 
-/* These weights are in use, or not any more. */
-void blackbox_keep(struct blackbox *b, const struct digest *weights);
-void blackbox_drop(struct blackbox *b, const struct digest *weights);
+/* These weights are in use, and how: the last word holds; or not any more, in this way. */
+void blackbox_keep(struct blackbox *b, const struct model_use *use);
+void blackbox_drop(struct blackbox *b, const struct model_use *use);
 /* What other processes kept when this one opened the box, the last used first, without a strike. */
-size_t blackbox_recent(const struct blackbox *b, struct digest ret[], size_t n);
+size_t blackbox_recent(const struct blackbox *b, struct model_use ret[], size_t n);
 
 #endif

@@ -8,34 +8,36 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "domain/calibration.h"
 
 enum { ARENA_BYTES = 1 << 20 };
 
 struct subject {
-    int64_t file;
-    int64_t held; /* pictures in the project's datasets */
+    struct calibration_subject model;
     struct digest pictures[LIMIT_TRIAL_PICTURES];
     struct trial_subject trial;
 };
 
 static enum status read_subject(struct db *db, struct arena *a, struct subject *s, struct fault *f)
 {
-    const struct param file = p_i64(a, s->file);
+    const struct param file = p_i64(a, s->model.file);
     PGresult *r = NULL;
     enum status st =
         db_read(db, "SELECT s.digest, s.held FROM domain.precision_subject($1) AS s", &file, 1, &r, f);
 
-    if (st == ST_OK && (PQntuples(r) == 0 || !row_bytes(r, 0, 0, s->trial.weights.bytes, DIGEST_BYTES)))
+    if (st == ST_OK && (PQntuples(r) == 0 || !row_bytes(r, 0, 0, s->model.weights.bytes, DIGEST_BYTES)))
         st = fault_set(f, ST_NOT_FOUND, "model", "has no weights that could be run");
-    if (st == ST_OK)
-        s->held = row_i64(r, 0, 1);
+    if (st == ST_OK) {
+        s->model.held = row_i64(r, 0, 1);
+        s->trial.weights = s->model.weights;
+    }
     PQclear(r);
     return st;
 }
 
 static enum status read_pictures(struct db *db, struct arena *a, struct subject *s, struct fault *f)
 {
-    const struct param params[] = { p_i64(a, s->file), p_i64(a, LIMIT_TRIAL_PICTURES) };
+    const struct param params[] = { p_i64(a, s->model.file), p_i64(a, LIMIT_TRIAL_PICTURES) };
     PGresult *r = NULL;
     enum status st =
         db_read(db, "SELECT p.digest FROM domain.precision_pictures($1, $2) AS p", params, 2, &r, f);
@@ -54,12 +56,14 @@ static struct param measured(struct arena *a, const struct trial *t, double x)
     return t->seen.pictures ? p_f64(a, x) : p_null();
 }
 
+/* calibration: that int8 was tried with, or NULL. */
 static enum status write_verdict(struct db *db, struct arena *a, const struct subject *s,
-                                 enum precision p, const struct trial *t, struct fault *f)
+                                 enum precision p, const struct trial *t,
+                                 const struct digest *calibration, struct fault *f)
 {
     char cpu[PRECISION_CPU];
     const struct param params[] = {
-        p_i64(a, s->file),
+        p_i64(a, s->model.file),
         p_text(precision_cpu(cpu)),
         p_text(precision_name(p)),
         p_text(FOVEA_VERSION),
@@ -73,11 +77,12 @@ static enum status write_verdict(struct db *db, struct arena *a, const struct su
         measured(a, t, t->seen.worst_difference),
         measured(a, t, t->f32_ms),
         measured(a, t, t->candidate_ms),
-        p_i64(a, s->held),
+        p_i64(a, s->model.held),
+        calibration ? p_bytes(calibration->bytes, DIGEST_BYTES) : p_null(),
     };
     const struct db_call call = { "SELECT domain.precision_verdict_set($1, $2, $3, $4, $5, $6, $7,"
                                   " $8::integer, $9::integer, $10::integer, $11, $12, $13, $14, "
-                                  "$15::integer)",
+                                  "$15::integer, $16)",
                                   params, sizeof params / sizeof *params };
     PGresult *r = NULL;
     enum status st = db_write(db, &call, 1, &r, f);
@@ -89,21 +94,53 @@ static enum status write_verdict(struct db *db, struct arena *a, const struct su
     return st;
 }
 
+/* int8 needs a calibration, which is made first; without one there is nothing to try. */
+static enum status try_int8(struct db *db, struct arena *a, const struct subject *s,
+                            const struct stepper *step, bool *ret_ended, struct fault *f)
+{
+    struct trial_subject subject = s->trial;
+    struct trial t = { .verdict = AGREEMENT_UNPROVEN, .bundled = true };
+    struct calibration_state c;
+    enum status st = model_calibration_ensure(db, subject.store, &s->model, step, &c, ret_ended, f);
+
+    if (st != ST_OK || !*ret_ended)
+        return st;
+    if (!c.there) {
+        snprintf(t.reason, sizeof t.reason, "%s", c.why_not);
+        return write_verdict(db, a, s, PRECISION_INT8, &t, NULL, f);
+    }
+    subject.calibration = &c.digest;
+    if ((st = trial_run(&subject, PRECISION_INT8, step, &t, ret_ended, f)) != ST_OK || !*ret_ended)
+        return st;
+    return write_verdict(db, a, s, PRECISION_INT8, &t, &c.digest, f);
+}
+
+static enum status try_one(struct db *db, struct arena *a, const struct subject *s, enum precision p,
+                           const struct stepper *step, bool *ret_ended, struct fault *f)
+{
+    struct trial t;
+    enum status st;
+
+    if (p == PRECISION_INT8)
+        return try_int8(db, a, s, step, ret_ended, f);
+    if ((st = trial_run(&s->trial, p, step, &t, ret_ended, f)) != ST_OK || !*ret_ended)
+        return st;
+    return write_verdict(db, a, s, p, &t, NULL, f);
+}
+
 static enum status try_all(struct db *db, struct arena *a, const struct subject *s,
                            const struct stepper *step, int *ret_tried, struct fault *f)
 {
     enum status st = ST_OK;
 
-    for (const enum precision *p = precision_candidates; *p != PRECISION_AUTO && st == ST_OK; p++) {
-        struct trial t;
+    for (const enum precision *p = precision_candidates; *p != PRECISION_AUTO; p++) {
         bool ended = true;
 
         if (!precision_available(*p))
             continue;
-        if ((st = trial_run(&s->trial, *p, step, &t, &ended, f)) != ST_OK || !ended)
-            return st;
-        if ((st = write_verdict(db, a, s, *p, &t, f)) == ST_OK)
-            ++*ret_tried;
+        if ((st = try_one(db, a, s, *p, step, &ended, f)) != ST_OK || !ended)
+            break;
+        ++*ret_tried;
     }
     return st;
 }
@@ -111,7 +148,7 @@ static enum status try_all(struct db *db, struct arena *a, const struct subject 
 enum status precision_gate(struct db *db, struct store *store, int64_t file, const struct stepper *step,
                            int *ret_tried, struct fault *f)
 {
-    struct subject s = { .file = file, .trial.store = store };
+    struct subject s = { .model.file = file, .trial.store = store };
     struct arena *a = arena_create(ARENA_BYTES);
     int tried = 0;
     enum status st;
@@ -142,10 +179,11 @@ enum status precision_queue(struct db *db, int at_most, int64_t *ret, struct fau
             names[n++] = precision_name(*p);
     if (n) {
         const struct param params[] = { p_text(precision_cpu(cpu)), p_text(FOVEA_VERSION),
-                                        p_texts(a, names, n), p_i64(a, AGREEMENT_PICTURES),
-                                        p_i64(a, at_most) };
+                                        p_texts(a, names, n),       p_i64(a, AGREEMENT_PICTURES),
+                                        p_i64(a, at_most),          p_i64(a, CALIBRATION_PICTURES) };
         const struct db_call call = {
-            "SELECT domain.precision_queue($1, $2, $3::text[], $4::integer, $5::integer)", params, 5
+            "SELECT domain.precision_queue($1, $2, $3::text[], $4::integer, $5::integer, $6::integer)",
+            params, 6
         };
 
         if ((st = db_write(db, &call, 1, &r, f)) == ST_OK)

@@ -12,6 +12,7 @@
 #include "base/failpoint.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "domain/calibration.h"
 #include "domain/watchdog.h"
 
 enum {
@@ -21,10 +22,11 @@ enum {
 };
 
 struct served_model {
-    struct digest weights;
+    struct model_use use;
     struct predictor *predictor;
-    const void *file; /* mapped as long as the predictor lives */
-    size_t file_bytes, memory;
+    struct calibration *calibration; /* NULL: none, or it could not be read */
+    const void *file;                /* mapped as long as the predictor lives */
+    size_t file_bytes, calibration_bytes, memory;
     uint64_t used;
     int users, pins;
     bool loading;
@@ -50,10 +52,10 @@ struct serving {
 
 /* ---- the table: under the lock ---- */
 
-static struct served_model *find(struct serving *s, const struct digest *weights)
+static struct served_model *find(struct serving *s, const struct model_use *use)
 {
     for (size_t i = 0; i < s->nmodels; i++)
-        if (memcmp(s->models[i]->weights.bytes, weights->bytes, DIGEST_BYTES) == 0)
+        if (model_use_same(&s->models[i]->use, use))
             return s->models[i];
     return NULL;
 }
@@ -61,6 +63,7 @@ static struct served_model *find(struct serving *s, const struct digest *weights
 static void model_free(struct served_model *m)
 {
     predictor_free(m->predictor);
+    calibration_free(m->calibration);
     if (m->file)
         store_unmap(m->file, m->file_bytes);
     free(m);
@@ -73,7 +76,7 @@ static void forget(struct serving *s, struct served_model *m)
             continue;
         s->models[i] = s->models[--s->nmodels];
         s->memory -= m->memory;
-        blackbox_drop(s->box, &m->weights);
+        blackbox_drop(s->box, &m->use);
         model_free(m);
         return;
     }
@@ -97,7 +100,7 @@ static void make_room(struct serving *s)
     }
 }
 
-static enum status add(struct serving *s, const struct digest *weights, struct served_model **ret,
+static enum status add(struct serving *s, const struct model_use *use, struct served_model **ret,
                        struct fault *f)
 {
     struct served_model *m;
@@ -108,7 +111,7 @@ static enum status add(struct serving *s, const struct digest *weights, struct s
         f->retry_after_s = 1;
         return ST_UNAVAILABLE;
     }
-    m->weights = *weights;
+    m->use = *use;
     m->loading = true;
     m->users = 1;
     s->models[s->nmodels++] = m;
@@ -117,6 +120,11 @@ static enum status add(struct serving *s, const struct digest *weights, struct s
 }
 
 /* A model grows when it is run at further sizes. */
+static size_t memory_of(const struct served_model *m)
+{
+    return predictor_memory_bytes(m->predictor) + m->calibration_bytes;
+}
+
 static void count_memory(struct serving *s, struct served_model *m, size_t memory)
 {
     s->memory += memory - m->memory;
@@ -134,20 +142,40 @@ static enum status refuse_condemned(struct serving *s, const struct digest *weig
     return fault_set(f, ST_INVALID, NULL, "the model cannot be run here: %s", v.reason);
 }
 
-static enum status load(struct serving *s, struct served_model *m, enum precision precision,
-                        struct fault *f)
+/* A model runs without its calibration too, if not in int8. */
+static void load_calibration(struct serving *s, struct served_model *m)
 {
-    const struct load_options how = { .compile = { .threads = s->slots, .precision = precision },
-                                      .bytes_stay = true };
+    struct fault f = FAULT_INIT;
+    const struct calibration *c;
+
+    if (!m->use.calibrated || !precision_available(PRECISION_INT8))
+        return;
+    if (model_calibration_read(s->store, &m->use.weights, &m->use.calibration, &m->calibration, &f) !=
+        ST_OK) {
+        log_event(LOG_LEVEL_WARNING, "calibration_not_loaded", "detail", f.detail, NULL);
+        return;
+    }
+    c = m->calibration;
+    m->calibration_bytes = sizeof *c + (size_t)c->n * sizeof *c->items;
+    for (int i = 0; i < c->n; i++)
+        m->calibration_bytes += strlen(c->items[i].name) + 1;
+}
+
+static enum status load(struct serving *s, struct served_model *m, struct fault *f)
+{
+    struct load_options how = { .compile = { .threads = s->slots }, .bytes_stay = true };
     int note;
     enum status st;
 
     if ((st = gate_take(s->places, 1, s->deadline_ms, "a free thread", NULL, f)) != ST_OK)
         return st;
-    note = blackbox_begin(s->box, &m->weights, BLACKBOX_LOADING, LOAD_DEADLINES * s->deadline_ms);
+    note = blackbox_begin(s->box, &m->use.weights, BLACKBOX_LOADING, LOAD_DEADLINES * s->deadline_ms);
+    load_calibration(s, m);
+    how.compile.calibration = m->calibration;
+    how.compile.precision = served_automatic(m, m->use.precision);
     if (failpoint("model_load"))
         st = fault_set(f, ST_UNAVAILABLE, NULL, "the model could not be loaded");
-    else if ((st = store_map(s->store, &m->weights, &m->file, &m->file_bytes, f)) == ST_OK)
+    else if ((st = store_map(s->store, &m->use.weights, &m->file, &m->file_bytes, f)) == ST_OK)
         st = predictor_load(m->file, m->file_bytes, &how, &m->predictor, f);
     blackbox_end(s->box, note);
     gate_give(s->places, 1);
@@ -155,18 +183,17 @@ static enum status load(struct serving *s, struct served_model *m, enum precisio
 }
 
 /* The new entry m, filled; or gone. Under the lock, which is given up meanwhile. */
-static enum status fill(struct serving *s, struct served_model *m, enum precision precision,
-                        struct fault *f)
+static enum status fill(struct serving *s, struct served_model *m, struct fault *f)
 {
     enum status st;
 
     pthread_mutex_unlock(&s->lock);
-    st = load(s, m, precision, f);
+    st = load(s, m, f);
     pthread_mutex_lock(&s->lock);
     m->loading = false;
     s->loads++;
     if (st == ST_OK)
-        count_memory(s, m, predictor_memory_bytes(m->predictor));
+        count_memory(s, m, memory_of(m));
     else
         forget(s, m);
     pthread_cond_broadcast(&s->loaded);
@@ -174,13 +201,13 @@ static enum status fill(struct serving *s, struct served_model *m, enum precisio
 }
 
 /* The model, loaded by whoever it was; *ret NULL: nobody has. Under the lock. */
-static enum status await_loaded(struct serving *s, const struct digest *weights,
+static enum status await_loaded(struct serving *s, const struct model_use *use,
                                 struct served_model **ret, struct fault *f)
 {
     const struct timespec until = deadline_after(s->deadline_ms);
     struct served_model *m;
 
-    while ((m = find(s, weights)) && m->loading) { /* look again: a failed load has removed it */
+    while ((m = find(s, use)) && m->loading) { /* look again: a failed load has removed it */
         if (pthread_cond_timedwait(&s->loaded, &s->lock, &until) == ETIMEDOUT) {
             fault_set(f, ST_UNAVAILABLE, NULL, "the model is being loaded, try again");
             f->retry_after_s = 1;
@@ -191,26 +218,20 @@ static enum status await_loaded(struct serving *s, const struct digest *weights,
     return ST_OK;
 }
 
-enum status serving_get(struct serving *s, const struct digest *weights, struct served_model **ret,
+enum status serving_get(struct serving *s, const struct model_use *use, struct served_model **ret,
                         struct fault *f)
 {
-    return serving_get_for(s, weights, PRECISION_F32, ret, f);
-}
-
-enum status serving_get_for(struct serving *s, const struct digest *weights, enum precision precision,
-                            struct served_model **ret, struct fault *f)
-{
     struct served_model *m = NULL;
-    enum status st = refuse_condemned(s, weights, f);
+    enum status st = refuse_condemned(s, &use->weights, f);
 
     if (st != ST_OK)
         return st;
     pthread_mutex_lock(&s->lock);
-    if ((st = await_loaded(s, weights, &m, f)) == ST_OK) {
+    if ((st = await_loaded(s, use, &m, f)) == ST_OK) {
         if (m)
             m->users++;
-        else if ((st = add(s, weights, &m, f)) == ST_OK)
-            st = fill(s, m, precision, f);
+        else if ((st = add(s, use, &m, f)) == ST_OK)
+            st = fill(s, m, f);
     }
     if (st == ST_OK) {
         m->used = ++s->clock;
@@ -218,7 +239,7 @@ enum status serving_get_for(struct serving *s, const struct digest *weights, enu
     }
     pthread_mutex_unlock(&s->lock);
     if (st == ST_OK)
-        blackbox_keep(s->box, weights);
+        blackbox_keep(s->box, use);
     return st;
 }
 
@@ -228,7 +249,7 @@ void serving_put(struct serving *s, struct served_model *m)
 
     if (!m)
         return;
-    memory = predictor_memory_bytes(m->predictor); /* waits for a compilation: not under the lock */
+    memory = memory_of(m); /* waits for a compilation: not under the lock */
     pthread_mutex_lock(&s->lock);
     m->users--;
     count_memory(s, m, memory);
@@ -241,10 +262,21 @@ const struct predictor *served_predictor(const struct served_model *m)
     return m->predictor;
 }
 
-enum status serving_pin(struct serving *s, const struct digest *weights, struct fault *f)
+bool served_calibrated(const struct served_model *m)
+{
+    return m->calibration != NULL;
+}
+
+enum precision served_automatic(const struct served_model *m, enum precision chosen)
+{
+    return chosen == PRECISION_AUTO || (chosen == PRECISION_INT8 && !m->calibration) ? PRECISION_F32
+                                                                                     : chosen;
+}
+
+enum status serving_pin(struct serving *s, const struct model_use *use, struct fault *f)
 {
     struct served_model *m = NULL;
-    enum status st = serving_get(s, weights, &m, f);
+    enum status st = serving_get(s, use, &m, f);
 
     if (st != ST_OK)
         return st;
@@ -255,12 +287,12 @@ enum status serving_pin(struct serving *s, const struct digest *weights, struct 
     return ST_OK;
 }
 
-void serving_unpin(struct serving *s, const struct digest *weights)
+void serving_unpin(struct serving *s, const struct model_use *use)
 {
     struct served_model *m;
 
     pthread_mutex_lock(&s->lock);
-    if ((m = find(s, weights)) && m->pins > 0)
+    if ((m = find(s, use)) && m->pins > 0)
         m->pins--;
     make_room(s);
     pthread_mutex_unlock(&s->lock);
@@ -334,7 +366,7 @@ enum status serving_run(struct serving *s, struct served_model *m, const struct 
     mine.single = left < s->slots - 1;
     mine.width = p->width;
     mine.height = p->height;
-    note = blackbox_begin(s->box, &m->weights, BLACKBOX_RUNNING, RUN_DEADLINES * s->deadline_ms);
+    note = blackbox_begin(s->box, &m->use.weights, BLACKBOX_RUNNING, RUN_DEADLINES * s->deadline_ms);
     if (failpoint("predict_run"))
         st = fault_set(f, ST_UNAVAILABLE, NULL, "the model could not be run");
     else
@@ -346,11 +378,12 @@ enum status serving_run(struct serving *s, struct served_model *m, const struct 
 
 /* ---- start and end ---- */
 
-/* What the process before this one had loaded, as far as the budget goes. */
+/* What the process before this one had loaded, in the precision that it last answered with by itself, as
+ * far as the budget goes. */
 static void *warm_up(void *arg)
 {
     struct serving *s = arg;
-    struct digest recent[BLACKBOX_RECENT];
+    struct model_use recent[BLACKBOX_RECENT];
     const size_t n = blackbox_recent(s->box, recent, BLACKBOX_RECENT);
 
     for (size_t i = n; i-- > 0 && !atomic_load(&s->stopping);) { /* the last used is the last dropped */

@@ -1,7 +1,7 @@
 /*
- * Models ready to answer, by the digest of their weights: compiled once, shared by all threads, the
- * least recently used dropped beyond a memory budget unless pinned. Loading happens once however many
- * ask; those who ask meanwhile wait. Weights stay in the mapped file of the store.
+ * Models ready to answer, by the digests of their weights and calibration: compiled once, shared by all
+ * threads, the least recently used dropped beyond a memory budget unless pinned. Loading happens once
+ * however many ask; those who ask meanwhile wait. Weights stay in the mapped file of the store.
  *
  * What runs or loads takes one of `slots` places, first come, first served; `queue` may wait for one,
  * each for the deadline at most; beyond that ST_UNAVAILABLE with a time to come back. A run that has all
@@ -9,13 +9,15 @@
  * their own.
  *
  * A model that crashed or hung its process twice is refused (blackbox.h, watchdog.h). A new process
- * loads what its predecessor had loaded, the last used first, beside its first requests.
+ * loads what its predecessor had loaded, the last used first, beside its first requests, compiled for
+ * the precision that was asked for last.
  *
  * Settings: predict.threads, .queue, .deadline_s, .memory, .picture_memory.
  */
 #ifndef DOMAIN_SERVING_H
 #define DOMAIN_SERVING_H
 
+#include "domain/model_use.h"
 #include "inference/predictor.h"
 #include "media/image.h"
 #include "media/store.h"
@@ -29,21 +31,23 @@ enum status serving_create(struct store *store, const char *box, const char *dsn
                            struct fault *f) MUST_USE;
 void serving_free(struct serving *s); /* accepts NULL; nobody is in a call or holds a model */
 
-/* The model with these weights; loads it when it is not there. Give it back with serving_put.
- * ST_INVALID: refused, with the reason, or not a model. */
-enum status serving_get(struct serving *s, const struct digest *weights, struct served_model **ret,
+/*
+ * The model of this use; loads it when it is not there, compiled for use->precision first: for others
+ * when they are asked for. A calibration that can't be read is left out, and said in the log. Give it
+ * back with serving_put. ST_INVALID: refused, with the reason, or not a model.
+ */
+enum status serving_get(struct serving *s, const struct model_use *use, struct served_model **ret,
                         struct fault *f) MUST_USE;
-/* The same; if it has to be loaded it is compiled for that precision first, others when they are asked
- * for. */
-enum status serving_get_for(struct serving *s, const struct digest *weights, enum precision precision,
-                            struct served_model **ret, struct fault *f) MUST_USE;
 void serving_put(struct serving *s, struct served_model *m); /* accepts NULL */
 const struct predictor *served_predictor(const struct served_model *m);
+bool served_calibrated(const struct served_model *m); /* it can be run in int8, where the CPU can */
+/* What automatic comes to where the gate has chosen so: float32 when that lacks something here. */
+enum precision served_automatic(const struct served_model *m, enum precision chosen);
 
 /* Loads a model and keeps it whatever the budget says, until unpinned as often as pinned: for models
  * that are deployed. */
-enum status serving_pin(struct serving *s, const struct digest *weights, struct fault *f) MUST_USE;
-void serving_unpin(struct serving *s, const struct digest *weights);
+enum status serving_pin(struct serving *s, const struct model_use *use, struct fault *f) MUST_USE;
+void serving_unpin(struct serving *s, const struct model_use *use);
 
 struct serving_figures {
     size_t models, memory_bytes; /* at hand */

@@ -1,26 +1,19 @@
-/* See trial.h. The child writes its struct trial into a pipe; the parent waits, and tells that it lives.
- */
+/* See trial.h. What the child says is its struct trial. */
 #include "domain/trial.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "domain/calibration.h"
+#include "domain/child.h"
 #include "domain/pictures.h"
 #include "media/image.h"
 
-enum { VIEWS = 4, STEP_MS = 200, NICE = 10, MOST = LIMIT_TRIAL_PICTURES + BUNDLED_PICTURES * VIEWS };
+enum { VIEWS = 4, MOST = LIMIT_TRIAL_PICTURES + BUNDLED_PICTURES * VIEWS };
 
 /* ---- in the child ---- */
 
@@ -28,7 +21,8 @@ struct runner {
     const struct trial_subject *subject;
     enum precision candidate;
     struct predictor *predictor;
-    struct trial *trial;
+    struct calibration *calibration;
+    struct trial trial;
     double f32_ms[MOST], candidate_ms[MOST];
     int64_t until_ms;
 };
@@ -48,13 +42,13 @@ static enum status run_in(struct runner *r, enum precision p, const struct image
 static enum status compare(struct runner *r, const struct image *im, struct fault *f)
 {
     struct prediction reference = { 0 }, candidate = { 0 };
-    const int at = r->trial->seen.pictures;
+    const int at = r->trial.seen.pictures;
     enum status st = run_in(r, PRECISION_F32, im, &reference, f);
 
     if (st == ST_OK && (st = run_in(r, r->candidate, im, &candidate, f)) != ST_OK)
-        r->trial->verdict = st == ST_UNSUPPORTED ? AGREEMENT_UNPROVEN : AGREEMENT_FAILED;
+        r->trial.verdict = st == ST_UNSUPPORTED ? AGREEMENT_UNPROVEN : AGREEMENT_FAILED;
     if (st == ST_OK) {
-        agreement_add(&r->trial->seen, &reference, &candidate);
+        agreement_add(&r->trial.seen, &reference, &candidate);
         r->f32_ms[at] = reference.inference_ms;
         r->candidate_ms[at] = candidate.inference_ms;
     }
@@ -66,7 +60,7 @@ static enum status compare(struct runner *r, const struct image *im, struct faul
 /* Enough is seen, and time is short. */
 static bool hurry(const struct runner *r)
 {
-    return r->trial->seen.pictures >= AGREEMENT_PICTURES && clock_monotonic_ms() > r->until_ms;
+    return r->trial.seen.pictures >= AGREEMENT_PICTURES && clock_monotonic_ms() > r->until_ms;
 }
 
 /* What can't be read is no evidence. */
@@ -131,8 +125,8 @@ static enum status compare_all(struct runner *r, struct fault *f)
 
     for (size_t i = 0; i < s->npictures && i < LIMIT_TRIAL_PICTURES && st == ST_OK && !hurry(r); i++)
         st = compare_stored(r, &s->pictures[i], f);
-    r->trial->bundled = r->trial->seen.pictures < AGREEMENT_PICTURES;
-    for (size_t i = 0; r->trial->bundled && i < BUNDLED_PICTURES && st == ST_OK; i++)
+    r->trial.bundled = r->trial.seen.pictures < AGREEMENT_PICTURES;
+    for (size_t i = 0; r->trial.bundled && i < BUNDLED_PICTURES && st == ST_OK; i++)
         st = compare_bundled(r, &bundled_pictures[i], f);
     return st;
 }
@@ -164,14 +158,19 @@ static void explain(struct trial *t)
 
 static enum status try(struct runner *r, struct fault *f)
 {
-    const struct load_options how = { .compile = { .threads = 1, .precision = PRECISION_F32 },
-                                      .bytes_stay = true };
-    struct trial *t = r->trial;
+    struct load_options how = { .compile = { .threads = 1, .precision = PRECISION_F32 },
+                                .bytes_stay = true };
+    const struct digest *calibration = r->subject->calibration;
+    struct trial *t = &r->trial;
     const struct model_card *card;
     const void *bytes;
     size_t n;
     enum status st;
 
+    if (calibration && (st = model_calibration_read(r->subject->store, &r->subject->weights, calibration,
+                                                    &r->calibration, f)) != ST_OK)
+        return st;
+    how.compile.calibration = r->calibration;
     if ((st = store_map(r->subject->store, &r->subject->weights, &bytes, &n, f)) != ST_OK ||
         (st = predictor_load(bytes, n, &how, &r->predictor, f)) != ST_OK)
         return st;
@@ -188,89 +187,51 @@ static enum status try(struct runner *r, struct fault *f)
     return ST_OK;
 }
 
-/* Ends the process: what it holds goes with it. */
-static void child(const struct trial_subject *s, enum precision candidate, pid_t parent, int fd)
+static void run_trial(void *arg, struct buffer *say)
 {
-    struct trial t = { .verdict = AGREEMENT_UNPROVEN };
-    struct runner *r = calloc(1, sizeof *r);
+    struct runner *r = arg;
     struct fault f = FAULT_INIT;
 
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)setpriority(PRIO_PROCESS, 0, NICE);
-    if (!r || getppid() != parent)
-        _exit(1);
     (void)failpoint("trial_run");
-    *r = (struct runner){ .subject = s,
-                          .candidate = candidate,
-                          .trial = &t,
-                          .until_ms = clock_monotonic_ms() + LIMIT_TRIAL_S * 500 };
+    r->until_ms = clock_monotonic_ms() + LIMIT_TRIAL_S * 500;
     if (try(r, &f) != ST_OK)
-        snprintf(t.reason, sizeof t.reason, "%.*s", (int)sizeof t.reason - 1, f.detail);
-    _exit(write(fd, &t, sizeof t) == (ssize_t)sizeof t ? 0 : 1); /* fits a pipe's buffer at once */
+        snprintf(r->trial.reason, sizeof r->trial.reason, "%.*s", (int)sizeof r->trial.reason - 1,
+                 f.detail);
+    buffer_bytes(say, &r->trial, sizeof r->trial);
 }
 
 /* ---- in the parent ---- */
 
-/* True: the child has spoken or gone; false: *ret_stop (asked to stop) or time is over. */
-static bool await(int fd, const struct stepper *step, bool *ret_stop)
+static struct trial hear(const struct child_work *w, const struct child_outcome *o)
 {
-    const int64_t until_ms = clock_monotonic_ms() + LIMIT_TRIAL_S * 1000;
+    struct trial t = { .verdict = o->end == CHILD_LATE ? AGREEMENT_UNPROVEN : AGREEMENT_FAILED,
+                       .bundled = true };
 
-    while (clock_monotonic_ms() < until_ms) {
-        struct pollfd p = { .fd = fd, .events = POLLIN };
-
-        if (poll(&p, 1, STEP_MS) > 0)
-            return true;
-        if (step && !step->step(step->arg)) {
-            *ret_stop = true;
-            return false;
-        }
-    }
-    return false;
-}
-
-/* How the child ended, where it has said nothing. */
-static void explain_end(struct trial *t, bool spoke, int wait_status)
-{
-    *t = (struct trial){ .verdict = spoke ? AGREEMENT_FAILED : AGREEMENT_UNPROVEN, .bundled = true };
-    if (!spoke)
-        snprintf(t->reason, sizeof t->reason, "the trial took longer than %d s", LIMIT_TRIAL_S);
-    else if (WIFSIGNALED(wait_status))
-        snprintf(t->reason, sizeof t->reason, "the trial crashed (signal %d)", WTERMSIG(wait_status));
+    if (o->end == CHILD_SPOKE && o->said.n == sizeof t)
+        memcpy(&t, o->said.p, sizeof t);
     else
-        snprintf(t->reason, sizeof t->reason, "the trial ended without a word");
+        child_explain(o, w, "the trial", t.reason, sizeof t.reason);
+    return t;
 }
 
 enum status trial_run(const struct trial_subject *s, enum precision candidate,
                       const struct stepper *step, struct trial *ret, bool *ret_ended, struct fault *f)
 {
-    const pid_t self = getpid();
-    struct trial t;
-    bool stop = false, spoke;
-    int ends[2], wait_status = 0;
-    pid_t pid;
+    struct runner *r = calloc(1, sizeof *r);
+    const struct child_work w = { run_trial, r, sizeof *ret, LIMIT_TRIAL_S };
+    struct child_outcome o;
+    enum status st;
 
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return fault_set(f, ST_UNAVAILABLE, NULL, "no pipe can be made");
-    if ((pid = fork()) == 0)
-        child(s, candidate, self, ends[1]);
-    close(ends[1]);
-    if (pid < 0) {
-        close(ends[0]);
-        return fault_set(f, ST_UNAVAILABLE, NULL, "no process can be made");
-    }
-    spoke = await(ends[0], step, &stop);
-    if (!spoke)
-        kill(pid, SIGKILL);
-    while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR)
-        ;
-    if (!spoke || read(ends[0], &t, sizeof t) != (ssize_t)sizeof t)
-        explain_end(&t, spoke, wait_status);
-    close(ends[0]);
-    *ret_ended = !stop;
-    if (!stop)
-        *ret = t;
+    if (!r)
+        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    *r = (struct runner){ .subject = s, .candidate = candidate, .trial.verdict = AGREEMENT_UNPROVEN };
+    st = child_run(&w, step, &o, f);
+    free(r);
+    if (st != ST_OK)
+        return st;
+    *ret_ended = o.end != CHILD_STOPPED;
+    if (*ret_ended)
+        *ret = hear(&w, &o);
+    buffer_free(&o.said);
     return ST_OK;
 }

@@ -1,8 +1,6 @@
 /*
  * A trial of a precision: a model runs over pictures in float32 and in the candidate, and what both find
- * is compared (inference/agreement.h). In a process of its own: a model that crashes, hangs or takes all
- * memory ends that process, and a killed caller takes it along. The caller must not have run a model
- * itself before.
+ * is compared (inference/agreement.h). In a process of its own (child.h).
  */
 #ifndef DOMAIN_TRIAL_H
 #define DOMAIN_TRIAL_H
@@ -21,6 +19,7 @@ struct trial_subject {
     struct digest weights;
     const struct digest *pictures;
     size_t npictures;
+    const struct digest *calibration; /* of these weights, for int8; NULL: none */
 };
 
 struct trial {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "domain/annotate.h"
+#include "domain/calibration.h"
 #include "domain/precision_gate.h"
 #include "domain/serving.h"
 #include "fcgi/context.h"
@@ -15,10 +16,9 @@
 #include "handlers/ultralytics/ultralytics.h"
 #include "media/image.h"
 
-/* The model's weights, when the caller may see it and this build can run it, and what automatic
- * precision is for it here. */
-static enum status find_weights(struct request *rq, struct digest *ret, enum precision *ret_automatic,
-                                struct fault *f)
+/* The model's weights and calibration, when the caller may see it and this build can run it, and what
+ * automatic precision is for it here. */
+static enum status find_weights(struct request *rq, struct model_use *ret, struct fault *f)
 {
     const struct shape none = { 0 };
     const struct asker asker = { "" };
@@ -33,14 +33,17 @@ static enum status find_weights(struct request *rq, struct digest *ret, enum pre
         return st;
     if (PQntuples(r) == 0)
         st = fault_set(f, ST_NOT_FOUND, NULL, "not found");
-    else if (!row_bytes(r, 0, PQfnumber(r, "digest"), ret->bytes, DIGEST_BYTES))
+    else if (!row_bytes(r, 0, PQfnumber(r, "digest"), ret->weights.bytes, DIGEST_BYTES))
         st = fault_set(f, ST_INVALID, NULL, "the model has no weights");
     else if (!row_bool(r, 0, PQfnumber(r, "runnable")))
         st = fault_set(f, ST_INVALID, NULL, "the model cannot be run here: %s",
                        row_text(r, 0, PQfnumber(r, "why_not")) ? row_text(r, 0, PQfnumber(r, "why_not"))
                                                                : "");
-    else
-        *ret_automatic = precision_chosen(row_text(r, 0, PQfnumber(r, "precisions")));
+    if (st == ST_OK) {
+        ret->precision = precision_chosen(row_text(r, 0, PQfnumber(r, "precisions")));
+        ret->calibrated =
+            row_bytes(r, 0, PQfnumber(r, "calibration"), ret->calibration.bytes, DIGEST_BYTES);
+    }
     PQclear(r);
     return st;
 }
@@ -49,7 +52,7 @@ static enum status find_weights(struct request *rq, struct digest *ret, enum pre
 struct run {
     struct request *rq;
     struct predict_request asked;
-    enum precision automatic;
+    struct model_use use;
     struct served_model *model;
     struct predict_options options;
     struct served_picture picture;
@@ -108,6 +111,23 @@ static enum status decode(struct run *r, struct fault *f)
     return st == ST_UNSUPPORTED ? ST_INVALID : st; /* an unreadable picture is a 400 here */
 }
 
+/* What the gate chose, where the request leaves it to us; what the model lacks is said before it runs.
+ */
+static enum status choose_precision(struct run *r, struct fault *f)
+{
+    struct predict_options *o = &r->options;
+
+    if (o->precision == PRECISION_AUTO)
+        o->precision = served_automatic(r->model, r->use.precision);
+    if (o->precision == PRECISION_INT8 && !o->exact && precision_available(PRECISION_INT8) &&
+        !served_calibrated(r->model))
+        return fault_set(f, ST_INVALID, "precision",
+                         "int8 needs a calibration of this model: it is made when the project has %d "
+                         "pictures",
+                         CALIBRATION_PICTURES);
+    return ST_OK;
+}
+
 /* A precision that this machine lacks is the client's choice, not a missing media type. */
 static enum status predict(struct run *r, struct response *rs, struct fault *f)
 {
@@ -118,11 +138,8 @@ static enum status predict(struct run *r, struct response *rs, struct fault *f)
 
     if (!card->runnable)
         return fault_set(f, ST_INVALID, NULL, "the model cannot be run here: %s", card->why_not);
-    if ((st = predict_options_of(r->rq, &r->asked, card, &r->options, f)) != ST_OK)
-        return st;
-    if (r->options.precision == PRECISION_AUTO)
-        r->options.precision = r->automatic;
-    if ((st = decode(r, f)) != ST_OK)
+    if ((st = predict_options_of(r->rq, &r->asked, card, &r->options, f)) != ST_OK ||
+        (st = choose_precision(r, f)) != ST_OK || (st = decode(r, f)) != ST_OK)
         return st;
     st = serving_run(ctx->serving, r->model, &r->picture, &r->options, &p, f);
     if (st == ST_UNSUPPORTED)
@@ -139,16 +156,15 @@ enum status ultralytics_predict(struct request *rq, struct response *rs, struct 
 {
     struct serving *serving = rq->ctx->serving;
     struct run r = { .rq = rq, .begun_us = clock_wall_us() };
-    struct digest weights;
     enum status st;
 
     if (!serving)
         return fault_set(f, ST_UNAVAILABLE, NULL, "predictions are served by another pool");
-    if ((st = find_weights(rq, &weights, &r.automatic, f)) != ST_OK)
+    if ((st = find_weights(rq, &r.use, f)) != ST_OK)
         return st;
     request_db_release(rq);
     if ((st = predict_receive(rq, &r.asked, f)) == ST_OK &&
-        (st = serving_get_for(serving, &weights, r.automatic, &r.model, f)) == ST_OK)
+        (st = serving_get(serving, &r.use, &r.model, f)) == ST_OK)
         st = predict(&r, rs, f);
     served_picture_free(serving, &r.picture);
     serving_put(serving, r.model);

@@ -208,20 +208,24 @@ TEST(a_recorded_verdict_is_forgotten_here)
 
 TEST(the_next_process_learns_what_was_in_use_without_what_is_suspected)
 {
-    struct digest recent[BLACKBOX_RECENT];
+    struct model_use recent[BLACKBOX_RECENT];
+    const struct model_use one = { .weights = good, .precision = PRECISION_F16 },
+                           two = { .weights = bad }, three = { .weights = third },
+                           other = { .weights = third, .calibrated = true, .precision = PRECISION_INT8 };
     struct blackbox *b;
     int status;
 
     new_box();
     if (fork() == 0) {
         b = open_box();
-        blackbox_keep(b, &third);
+        blackbox_keep(b, &three);
         usleep(2000);
-        blackbox_keep(b, &good);
+        blackbox_keep(b, &one);
         usleep(2000);
-        blackbox_keep(b, &bad);
-        blackbox_drop(b, &third);
-        blackbox_keep(b, &third);
+        blackbox_keep(b, &two);
+        blackbox_drop(b, &three);
+        blackbox_keep(b, &other);
+        blackbox_drop(b, &three);
         blackbox_begin(b, &bad, BLACKBOX_LOADING, 1000);
         if (freopen("/dev/null", "w", stderr))
             raise(SIGABRT);
@@ -230,8 +234,11 @@ TEST(the_next_process_learns_what_was_in_use_without_what_is_suspected)
     wait(&status);
     REQUIRE((b = open_box()));
     REQUIRE(blackbox_recent(b, recent, BLACKBOX_RECENT) == 2);
-    CHECK_I64(recent[0].bytes[0], 3);
-    CHECK_I64(recent[1].bytes[0], 1);
+    CHECK_I64(recent[0].weights.bytes[0], 3);
+    CHECK(recent[0].calibrated);
+    CHECK_I64(recent[0].precision, PRECISION_INT8);
+    CHECK_I64(recent[1].weights.bytes[0], 1);
+    CHECK_I64(recent[1].precision, PRECISION_F16);
     blackbox_close(b);
     unlink(path);
 }

@@ -9,9 +9,11 @@
 #include <unistd.h>
 #include "base/config.h"
 #include "base/failpoint.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "domain/blackbox.h"
 #include "domain/serving.h"
+#include "inference/quantise/calibrate.h"
 
 enum { MODELS = 3, THREADS = 8 };
 
@@ -19,7 +21,7 @@ struct bench {
     char folder[64], box[80];
     struct store *store;
     struct serving *s;
-    struct digest weights[MODELS];
+    struct model_use uses[MODELS];
     struct buffer picture;
 };
 
@@ -46,7 +48,7 @@ static bool publish(struct bench *b, const struct buffer *file, int i)
     const bool ok = spool_create(b->store, 1 << 30, &sp, &f) == ST_OK &&
                     spool_write(sp, file->p, file->n, &f) == ST_OK &&
                     spool_write(sp, note, sizeof note, &f) == ST_OK &&
-                    spool_publish(sp, &b->weights[i], &size, &f) == ST_OK;
+                    spool_publish(sp, &b->uses[i].weights, &size, &f) == ST_OK;
 
     spool_free(sp);
     return ok;
@@ -90,26 +92,36 @@ static void bench_close(struct bench *b)
 static const struct predict_options options = { .conf = 0.25f, .iou = 0.7f, .max_detections = 300 };
 
 /* Get, decode, run, put; the number of detections, or -1 - status. */
-static int predict(struct bench *b, int model, bool whole, struct served_picture *ret_picture)
+static int predict_in(struct bench *b, int model, enum precision precision, bool whole,
+                      struct served_picture *ret_picture)
 {
+    struct predict_options mine = options;
     struct served_model *m = NULL;
     struct served_picture p = { 0 };
     struct prediction found = { 0 };
     struct fault f = FAULT_INIT;
-    enum status st = serving_get(b->s, &b->weights[model], &m, &f);
+    enum status st = serving_get(b->s, &b->uses[model], &m, &f);
     int n;
 
+    mine.precision = precision;
     if (st == ST_OK)
-        st = serving_decode(b->s, m, b->picture.p, b->picture.n, &options, whole, &p, &f);
+        st = serving_decode(b->s, m, b->picture.p, b->picture.n, &mine, whole, &p, &f);
     if (st == ST_OK)
-        st = serving_run(b->s, m, &p, &options, &found, &f);
+        st = serving_run(b->s, m, &p, &mine, &found, &f);
     n = st == ST_OK ? (int)found.n : -1 - (int)st;
+    if (st == ST_OK)
+        CHECK_I64(found.precision, precision);
     if (ret_picture)
         *ret_picture = p;
     prediction_free(&found);
     served_picture_free(b->s, &p);
     serving_put(b->s, m);
     return n;
+}
+
+static int predict(struct bench *b, int model, bool whole, struct served_picture *ret_picture)
+{
+    return predict_in(b, model, PRECISION_F32, whole, ret_picture);
 }
 
 /* ---- the table of models */
@@ -173,14 +185,14 @@ TEST(beyond_the_budget_the_one_unused_for_longest_goes_and_a_pinned_one_stays)
     CHECK_I64(serving_figures(b.s).loads, 3);
     CHECK(predict(&b, 0, false, NULL) > 5); /* was dropped; now 2 goes */
     CHECK_I64(serving_figures(b.s).loads, 4);
-    REQUIRE(serving_pin(b.s, &b.weights[1], &f) == ST_OK);
+    REQUIRE(serving_pin(b.s, &b.uses[1], &f) == ST_OK);
     CHECK(predict(&b, 0, false, NULL) > 5);
     CHECK(predict(&b, 2, false, NULL) > 5); /* 1 is the oldest, but pinned: 0 goes */
     CHECK_I64(serving_figures(b.s).loads, 5);
     CHECK(predict(&b, 1, false, NULL) > 5);
     CHECK_I64(serving_figures(b.s).loads, 5);
     CHECK_SIZE(serving_figures(b.s).models, 2);
-    serving_unpin(b.s, &b.weights[1]);
+    serving_unpin(b.s, &b.uses[1]);
     CHECK(predict(&b, 2, false, NULL) > 5);
     CHECK(predict(&b, 0, false, NULL) > 5); /* now 1 goes */
     CHECK(predict(&b, 1, false, NULL) > 5);
@@ -191,7 +203,7 @@ TEST(beyond_the_budget_the_one_unused_for_longest_goes_and_a_pinned_one_stays)
 TEST(weights_that_are_not_there_are_not_found)
 {
     static const char *const settings[] = { "predict.threads=1", NULL };
-    const struct digest none = { { 9 } };
+    const struct model_use none = { .weights = { { 9 } } };
     struct served_model *m = NULL;
     struct fault f = FAULT_INIT;
     struct bench b;
@@ -223,6 +235,100 @@ TEST(a_new_process_loads_what_the_one_before_had_loaded)
     bench_close(&b);
 }
 
+/* ---- int8 */
+
+/* A calibration of model i from copies of one picture: enough of a range for it. */
+static bool calibrate(struct bench *b, int i)
+{
+    struct calibration *made = NULL;
+    struct buffer text = { 0 };
+    struct calibrator *c = NULL;
+    struct fault f = FAULT_INIT;
+    struct image im = { 0 };
+    struct spool *sp = NULL;
+    const void *model;
+    int64_t size;
+    size_t n;
+    bool ok = store_map(b->store, &b->uses[i].weights, &model, &n, &f) == ST_OK &&
+              calibrator_create(model, n, NULL, 1, &c, &f) == ST_OK &&
+              image_decode(b->picture.p, b->picture.n, &im, &f) == ST_OK;
+
+    for (int k = 0; k < CALIBRATION_PICTURES && ok; k++)
+        ok = calibrator_add(c, im.rgb, im.width, im.height, &f) == ST_OK;
+    if (ok && calibrator_finish(c, &made, &f) == ST_OK)
+        calibration_write(made, &text);
+    ok = ok && spool_create(b->store, LIMIT_CALIBRATION_BYTES, &sp, &f) == ST_OK &&
+         spool_write(sp, text.p, text.n, &f) == ST_OK &&
+         spool_publish(sp, &b->uses[i].calibration, &size, &f) == ST_OK;
+    b->uses[i].calibrated = ok;
+    if (!ok)
+        TEST_FAIL_("calibrate: %s", f.detail);
+    spool_free(sp);
+    buffer_free(&text);
+    calibration_free(made);
+    calibrator_free(c);
+    image_free(&im);
+    return ok;
+}
+
+TEST(a_new_process_compiles_what_automatic_answers_with)
+{
+    static const char *const settings[] = { "predict.threads=1", NULL };
+    struct fault f = FAULT_INIT;
+    struct bench b;
+    size_t alone;
+
+    if (!precision_available(PRECISION_INT8))
+        SKIP("needs AVX-512 VNNI");
+    REQUIRE(bench_open(&b, settings));
+    REQUIRE(calibrate(&b, 0));
+    b.uses[0].precision = PRECISION_INT8;
+    CHECK(predict_in(&b, 0, PRECISION_INT8, false, NULL) > 3);
+    alone = serving_figures(b.s).memory_bytes;
+    CHECK(predict(&b, 0, false, NULL) > 5);
+    CHECK(serving_figures(b.s).memory_bytes > alone); /* a precision more is a plan more */
+    serving_free(b.s);
+    b.s = NULL;
+    REQUIRE(serving_create(b.store, b.box, NULL, &b.s, &f) == ST_OK);
+    for (int i = 0; i < 500 && serving_figures(b.s).memory_bytes == 0; i++)
+        usleep(20000);
+    CHECK(predict_in(&b, 0, PRECISION_INT8, false, NULL) > 3);
+    CHECK_SIZE(serving_figures(b.s).memory_bytes, alone); /* nothing else was compiled */
+    CHECK_I64(serving_figures(b.s).loads, 1);
+    bench_close(&b);
+}
+
+TEST(int8_needs_a_calibration_of_these_weights_and_the_model_runs_without)
+{
+    static const char *const settings[] = { "predict.threads=1", NULL };
+    struct served_model *m = NULL;
+    struct fault f = FAULT_INIT;
+    struct bench b;
+
+    if (!precision_available(PRECISION_INT8))
+        SKIP("needs AVX-512 VNNI");
+    REQUIRE(bench_open(&b, settings));
+    CHECK_I64(predict_in(&b, 0, PRECISION_INT8, false, NULL), -1 - (int)ST_UNSUPPORTED);
+    REQUIRE(calibrate(&b, 1));
+    b.uses[0].calibrated = true; /* that of another model, and one that is not there */
+    for (int i = 0; i < 2; i++) {
+        b.uses[0].calibration = i ? (struct digest){ { 7 } } : b.uses[1].calibration;
+        b.uses[0].precision = PRECISION_INT8;
+        REQUIRE(serving_get(b.s, &b.uses[0], &m, &f) == ST_OK);
+        CHECK(!served_calibrated(m));
+        CHECK_I64(served_automatic(m, PRECISION_INT8), PRECISION_F32);
+        serving_put(b.s, m);
+        CHECK(predict(&b, 0, false, NULL) > 5);
+    }
+    CHECK(predict_in(&b, 1, PRECISION_INT8, false, NULL) > 3);
+    REQUIRE(serving_get(b.s, &b.uses[1], &m, &f) == ST_OK);
+    CHECK(served_calibrated(m));
+    CHECK_I64(served_automatic(m, PRECISION_INT8), PRECISION_INT8);
+    CHECK_I64(served_automatic(m, PRECISION_AUTO), PRECISION_F32);
+    serving_put(b.s, m);
+    bench_close(&b);
+}
+
 TEST(a_model_that_crashed_two_processes_is_refused_with_the_reason)
 {
     static const char *const settings[] = { "predict.threads=1", NULL };
@@ -239,7 +345,7 @@ TEST(a_model_that_crashed_two_processes_is_refused_with_the_reason)
 
         if (fork() == 0) {
             if (blackbox_open(b.box, &box, &f) == ST_OK && freopen("/dev/null", "w", stderr)) {
-                blackbox_begin(box, &b.weights[1], BLACKBOX_RUNNING, 1000);
+                blackbox_begin(box, &b.uses[1].weights, BLACKBOX_RUNNING, 1000);
                 raise(SIGABRT);
             }
             _exit(0);
@@ -248,7 +354,7 @@ TEST(a_model_that_crashed_two_processes_is_refused_with_the_reason)
         CHECK(WIFSIGNALED(status));
     }
     REQUIRE(serving_create(b.store, b.box, NULL, &b.s, &f) == ST_OK);
-    CHECK_I64(serving_get(b.s, &b.weights[1], &m, &f), ST_INVALID);
+    CHECK_I64(serving_get(b.s, &b.uses[1], &m, &f), ST_INVALID);
     CHECK(strstr(f.detail, "it crashed (signal 6)") != NULL);
     CHECK(predict(&b, 0, false, NULL) > 5);
     bench_close(&b);
@@ -283,7 +389,7 @@ TEST(pictures_wait_for_memory)
     struct bench b;
 
     REQUIRE(bench_open(&b, settings));
-    REQUIRE(serving_get(b.s, &b.weights[0], &m, &f) == ST_OK);
+    REQUIRE(serving_get(b.s, &b.uses[0], &m, &f) == ST_OK);
     REQUIRE(serving_decode(b.s, m, b.picture.p, b.picture.n, &options, true, &first, &f) == ST_OK);
     CHECK_I64(serving_decode(b.s, m, b.picture.p, b.picture.n, &options, true, &second, &f),
               ST_UNAVAILABLE);
