@@ -1,6 +1,8 @@
 /*
  * A bound graph as an ONNX file, so that a rival can run the network of a checkpoint.
- * Operators are named as they are; SiLU, which ONNX lacks, is written as Sigmoid and Mul.
+ * Operators are named as they are; SiLU, which ONNX lacks, is written as Sigmoid and Mul. `plain` is for
+ * rivals that know ONNX badly: pieces of a Split are slices, constants of arithmetic have the shape of
+ * the result.
  */
 #ifndef TESTS_BENCH_INFERENCE_EXPORT_H
 #define TESTS_BENCH_INFERENCE_EXPORT_H
@@ -11,21 +13,39 @@
 
 static inline const char *export_name(int t, char text[16])
 {
-    snprintf(text, 16, t == GRAPH_NONE ? "" : "t%d", t);
+    if (t == GRAPH_NONE)
+        text[0] = '\0';
+    else
+        snprintf(text, 16, "t%d", t);
     return text;
 }
 
-static inline void export_constant(const struct graph *g, int t, struct buffer *out)
+static inline void export_value(const struct value *v, const char *name, struct buffer *out)
 {
     static const int types[DTYPE__COUNT] = {
         [DTYPE_F32] = 1, [DTYPE_I64] = 7, [DTYPE_BOOL] = 9, [DTYPE_U8] = 2, [DTYPE_I8] = 3
     };
-    const struct value *v = &g->tensors[t].v;
-    char name[16];
-    struct buffer m =
-        onnx_tensor(export_name(t, name), types[v->type], v->rank, v->dims, v->data, value_bytes(v));
+    struct buffer m = onnx_tensor(name, types[v->type], v->rank, v->dims, v->data, value_bytes(v));
 
     pb_message(out, 5, &m);
+}
+
+/* A constant repeated to the shape of `like`, under the name of the node that wants it so. */
+static inline void export_repeated(const struct value *v, const struct value *like, const char *name,
+                                   struct buffer *out)
+{
+    int64_t strides[LIMIT_TENSOR_RANK];
+    struct value full = *like;
+    struct walk w = { .rank = like->rank, .noffsets = 1, .dims = like->dims, .strides = { strides } };
+    float *x = malloc(value_bytes(like) + 1);
+
+    broadcast_strides(v, like, strides);
+    full.data = x;
+    do
+        *x++ = value_f32(v)[w.offset[0]];
+    while (walk_step(&w));
+    export_value(&full, name, out);
+    free(full.data);
 }
 
 static inline void export_attribute(const struct attribute *a, struct buffer *node)
@@ -50,19 +70,59 @@ static inline void export_attribute(const struct attribute *a, struct buffer *no
     }
 }
 
-static inline void export_node(const struct node *n, const char *type, struct buffer *graph)
+static inline bool is_arithmetic(const struct node *n)
 {
-    struct buffer m = { .n = 0 };
-    char name[16];
+    return strcmp(n->type, "Add") == 0 || strcmp(n->type, "Sub") == 0 || strcmp(n->type, "Mul") == 0 ||
+           strcmp(n->type, "Div") == 0;
+}
 
-    for (int i = 0; i < n->ninputs; i++)
-        pb_text(&m, 1, export_name(n->inputs[i], name));
+static inline void export_node(const struct graph *g, const struct node *n, bool plain,
+                               struct buffer *graph)
+{
+    const struct value *y = &g->tensors[n->outputs[0]].v;
+    struct buffer m = { .n = 0 };
+    char name[16], repeated[48];
+
+    for (int i = 0; i < n->ninputs; i++) {
+        const struct value *v = n->inputs[i] == GRAPH_NONE ? NULL : &g->tensors[n->inputs[i]].v;
+        export_name(n->inputs[i], name);
+        if (plain && v && v->data && v->type == DTYPE_F32 && is_arithmetic(n)) {
+            snprintf(repeated, sizeof repeated, "%s_%td", name, n - g->nodes);
+            export_repeated(v, y, repeated, graph);
+            pb_text(&m, 1, repeated);
+        } else {
+            pb_text(&m, 1, name);
+        }
+    }
     for (int i = 0; i < n->noutputs; i++)
         pb_text(&m, 2, export_name(n->outputs[i], name));
-    pb_text(&m, 4, type);
+    pb_text(&m, 4, n->type);
     for (int i = 0; i < n->nattributes; i++)
         export_attribute(&n->attributes[i], &m);
     pb_message(graph, 1, &m);
+}
+
+static inline void export_slices(const struct graph *g, const struct node *n, struct buffer *graph)
+{
+    const struct value *x = &g->tensors[n->inputs[0]].v;
+    int64_t axis = 0, from = 0;
+
+    for (int i = 0; i < n->nattributes; i++)
+        if (strcmp(n->attributes[i].name, "axis") == 0)
+            axis = n->attributes[i].i + (n->attributes[i].i < 0 ? x->rank : 0);
+    for (int i = 0; i < n->noutputs; i++) {
+        const int64_t to = from + g->tensors[n->outputs[i]].v.dims[axis];
+        char in[16], out[16], names[3][24], all[120];
+        export_name(n->inputs[0], in);
+        export_name(n->outputs[i], out);
+        for (int k = 0; k < 3; k++) {
+            snprintf(names[k], sizeof names[k], "%s_%d", out, k);
+            onnx_ints(graph, names[k], 1, (const int64_t *[]){ &from, &to, &axis }[k]);
+        }
+        snprintf(all, sizeof all, "%s %s %s %s", in, names[0], names[1], names[2]);
+        onnx_node(graph, "Slice", all, out, NULL);
+        from = to;
+    }
 }
 
 static inline void export_silu(const struct node *n, struct buffer *graph)
@@ -78,7 +138,7 @@ static inline void export_silu(const struct node *n, struct buffer *graph)
 }
 
 /* NULL, or the operator that ONNX does not have. */
-static inline const char *export_onnx(const struct graph *g, struct buffer *out)
+static inline const char *export_onnx(const struct graph *g, bool plain, struct buffer *out)
 {
     struct buffer graph = { .n = 0 };
     char name[16];
@@ -91,12 +151,14 @@ static inline const char *export_onnx(const struct graph *g, struct buffer *out)
             export_silu(n, &graph);
         else if (n->op->internal)
             return n->op->name;
+        else if (plain && strcmp(n->type, "Split") == 0)
+            export_slices(g, n, &graph);
         else
-            export_node(n, n->type, &graph);
+            export_node(g, n, plain, &graph);
     }
     for (int t = 0; t < g->ntensors; t++)
-        if (g->tensors[t].v.data)
-            export_constant(g, t, &graph);
+        if (g->tensors[t].v.data && !(plain && g->tensors[t].v.type == DTYPE_BOOL))
+            export_value(&g->tensors[t].v, export_name(t, name), &graph);
     for (int i = 0; i < g->ninputs; i++) {
         const struct value *v = &g->tensors[g->inputs[i]].v;
         onnx_input(&graph, export_name(g->inputs[i], name), v->rank, v->dims);

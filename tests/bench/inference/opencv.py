@@ -1,9 +1,11 @@
 """OpenCV's side of `make bench-inference`: opencv.py MODEL INPUT SIDE THREADS; talks as ort.js does."""
+import os
 import sys
 import time
 
 
 def main(model, path, side, threads):
+    os.environ["OPENCV_LOG_LEVEL"] = "SILENT"  # what goes wrong is told below
     try:
         import cv2
         import numpy

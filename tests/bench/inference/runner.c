@@ -2,14 +2,16 @@
  * Our side of `make bench-inference`: one process a contender, told on standard input what to measure,
  * so that a driver can interleave it with others. See docs/bench.md.
  *
- *   runner serve MODEL INPUT PRECISION THREADS [CALIBRATION]   "ready LOAD_MS GFLOP", then for each line
- * N: N runs in ms runner clients MODEL INPUT N                 "ready", then for each line SECONDS:
- * runs/s of N threads runner predict MODEL PICTURE THREADS         "ready", then for each line N: N
- * times four stages in ms runner peak THREADS                          GFLOP/s of fused multiply-adds in
- * registers runner input PICTURE SIDE FILE               float32 planes of a stretched picture runner
- * picture PICTURE WIDTH HEIGHT FILE     a JPEG of this size runner calibrate MODEL FILE PICTURE... a
- * calibration for int8 runner export MODEL FILE                     the network as ONNX, for rivals that
- * read nothing else
+ *   serve MODEL INPUT PRECISION THREADS [CALIBRATION]
+ *                                  "ready LOAD_MS GFLOP", then for each line N: N runs in ms;
+ *                                  for "load": one more load
+ *   clients MODEL INPUT N          "ready", then for each line SECONDS: runs/s of N threads
+ *   predict MODEL PICTURE THREADS  "ready", then for each line N: N times four stages in ms
+ *   peak THREADS                   GFLOP/s of fused multiply-adds in registers
+ *   input PICTURE SIDE FILE        float32 planes of a stretched picture
+ *   picture PICTURE WIDTH HEIGHT FILE  a JPEG of this size
+ *   calibrate MODEL FILE PICTURE...    a calibration for int8
+ *   export MODEL FILE [plain]      the network as ONNX, for rivals that read nothing else (export.h)
  *
  * INPUT is a file of float32. What cannot be done is "no REASON" instead of "ready".
  */
@@ -40,7 +42,7 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static void give_up(const char *why)
+static _Noreturn void give_up(const char *why)
 {
     printf("no %s\n", why);
     exit(0);
@@ -70,8 +72,9 @@ static void write_file(const char *path, const void *bytes, size_t n)
         give_up("the file cannot be written");
 }
 
-/* The network of a file, compiled; its flops. */
-static struct plan *load_plan(const char *model, const struct compile_options *o, double *ret_flops)
+/* The network of a file, compiled; its flops. The plan's constants are the opened model's. */
+static struct plan *load_plan(const char *model, const struct compile_options *o,
+                              struct opened_model *ret_opened, double *ret_flops)
 {
     struct fault f = FAULT_INIT;
     struct opened_model opened;
@@ -88,7 +91,8 @@ static struct plan *load_plan(const char *model, const struct compile_options *o
     *ret_flops = g->work * 2;
     if (graph_optimise(g, &f) != ST_OK || plan_create(g, o, &plan, &f) != ST_OK)
         give_up(f.detail);
-    return plan; /* the opened model is kept: the plan's constants are its */
+    *ret_opened = opened;
+    return plan;
 }
 
 static struct context *open_context(const struct plan *p, const char *input)
@@ -169,14 +173,30 @@ static void calibrate(char **argv)
     free(model);
 }
 
+static double load_again(char **argv, const struct compile_options *o)
+{
+    const double start = now_ms();
+    struct opened_model opened;
+    double flops, loaded;
+    struct plan *p = load_plan(argv[0], o, &opened, &flops);
+    struct context *c = open_context(p, argv[1]);
+
+    loaded = now_ms() - start;
+    context_free(c);
+    plan_free(p);
+    opened_model_free(&opened);
+    return loaded;
+}
+
 static void serve(char **argv)
 {
     const struct compile_options o = { .precision = precision_of(argv[2]),
                                        .threads = atoi(argv[3]),
                                        .calibration = argv[4] ? read_calibration(argv[4]) : NULL };
     const double start = now_ms();
+    struct opened_model opened;
     double flops, loaded;
-    struct plan *p = load_plan(argv[0], &o, &flops);
+    struct plan *p = load_plan(argv[0], &o, &opened, &flops);
     struct context *c = open_context(p, argv[1]);
     char line[32];
 
@@ -185,12 +205,15 @@ static void serve(char **argv)
         (void)run_ms(c);
     printf("ready %.3f %.4f\n", loaded, flops * 1e-9);
     while (fgets(line, sizeof line, stdin)) {
+        if (strcmp(line, "load\n") == 0)
+            printf("%.3f\n", load_again(argv, &o));
         for (int i = atoi(line); i > 0; i--)
             printf("%.4f%c", run_ms(c), i > 1 ? ' ' : '\n');
         fflush(stdout);
     }
     context_free(c);
     plan_free(p);
+    opened_model_free(&opened);
 }
 
 /* ---- several clients at once, each with its own context of one plan */
@@ -216,8 +239,9 @@ static void clients(char **argv)
     const struct compile_options o = { .precision = PRECISION_F32, .threads = 1 };
     const int n = atoi(argv[2]);
     struct client *all = calloc((size_t)n + 1, sizeof *all);
+    struct opened_model opened;
     double flops;
-    struct plan *p = load_plan(argv[0], &o, &flops);
+    struct plan *p = load_plan(argv[0], &o, &opened, &flops);
     char line[32];
 
     for (int i = 0; all && i < n; i++)
@@ -435,7 +459,7 @@ static void export(char **argv)
         give_up(f.detail);
     if (!opened.bound)
         give_up("it takes no picture");
-    if ((missing = export_onnx(opened.bound, &out)))
+    if ((missing = export_onnx(opened.bound, argv[2] != NULL, &out)))
         give_up(missing);
     write_file(argv[1], out.p, out.n);
     buffer_free(&out);
