@@ -49,8 +49,10 @@ enum status graph_optimise(struct graph *g, struct fault *f)
     struct readers r = { 0 };
     bool ok = settle(g, &r);
 
-    if (ok && pass_tail(g, &r))
+    if (ok && pass_tail(g, &r)) {
+        pass_rows(g, &r);
         ok = settle(g, &r);
+    }
     free(r.count);
     free(r.node);
     return ok ? ST_OK : fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");

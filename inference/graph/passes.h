@@ -36,5 +36,7 @@ bool pass_residual(struct graph *g, const struct readers *r);
 bool pass_attention(struct graph *g, const struct readers *r);
 /* The nodes behind a YOLO's feature maps: YoloDecode. Tries it on numbers: run once. */
 bool pass_tail(struct graph *g, const struct readers *r);
+/* Behind a decoder, the ranking of an end-to-end head: YoloRows. Tried on numbers too: run once. */
+bool pass_rows(struct graph *g, const struct readers *r);
 
 #endif

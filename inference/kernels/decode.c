@@ -3,6 +3,7 @@
 #include "inference/kernels/decode.h"
 #include "inference/kernels/simd.h"
 #include "inference/kernels/team.h"
+#include "inference/ops/topk.h"
 
 /* 16 cells of 16 channels to 16 channels of 16 cells; cells from n on are 0. */
 INLINE_AVX512 void read_cells(const float *x, size_t n, __m512 r[16])
@@ -219,4 +220,97 @@ static TARGET_AVX512 void decode_part(const void *context, int part, int parts)
 void decode_run(const struct decode *d, int threads)
 {
     team_run(threads, decode_part, d);
+}
+
+/* The score of the likeliest class of each of n cells. */
+INLINE_AVX512 void find_best(const struct decode *d, const struct decode_level *l, size_t at, size_t n,
+                             float *best)
+{
+    _Alignas(64) float likeliest[16 * 16];
+    const size_t last = (d->classes - 1) / 16;
+    const __mmask16 real = (__mmask16)((1u << (d->classes - last * 16)) - 1);
+    const __m512 least = _mm512_set1_ps(-INFINITY);
+    __m512 x[16], most;
+
+    for (size_t i = 0; i < n; i++) {
+        const float *cell = l->scores + (at + i) * 16;
+        most = _mm512_mask_mov_ps(least, real, _mm512_load_ps(cell + last * l->plane * 16));
+        for (size_t k = 0; k < last; k++)
+            most = _mm512_max_ps(most, _mm512_load_ps(cell + k * l->plane * 16));
+        _mm512_store_ps(likeliest + 16 * i, most);
+    }
+    read_cells(likeliest, n, x);
+    most = x[0];
+    for (int i = 1; i < 16; i++)
+        most = _mm512_max_ps(most, x[i]);
+    _mm512_mask_storeu_ps(best, (__mmask16)((1u << n) - 1), sigmoid_512(most));
+}
+
+struct best {
+    const struct decode *d;
+    float *best;
+};
+
+static TARGET_AVX512 void find_best_part(const void *context, int part, int parts)
+{
+    const struct best *b = context;
+    float *best = b->best;
+
+    for (int i = 0; i < b->d->nlevels; i++) {
+        const struct decode_level *l = &b->d->levels[i];
+        const size_t groups = (l->plane + 15) / 16, end = groups * (size_t)(part + 1) / (size_t)parts;
+        for (size_t g = groups * (size_t)part / (size_t)parts; g < end; g++)
+            find_best(b->d, l, g * 16, l->plane - g * 16 < 16 ? l->plane - g * 16 : 16, best + g * 16);
+        best += l->plane;
+    }
+}
+
+/* The level of an anchor, which becomes a cell of it. */
+static const struct decode_level *level_of(const struct decode *d, size_t *at)
+{
+    const struct decode_level *l = d->levels;
+
+    for (; *at >= l->plane; l++)
+        *at -= l->plane;
+    return l;
+}
+
+/* All scores of one anchor; `one` has anchors set to 1, which puts rows next to each other. */
+static TARGET_AVX512 void write_scores(const struct decode *one, size_t anchor, float *scores)
+{
+    const struct decode_level *l = level_of(one, &anchor);
+
+    for (size_t k = 0; k < one->classes; k += 16) {
+        const size_t n = one->classes - k < 16 ? one->classes - k : 16;
+        const __m512 x = _mm512_load_ps(l->scores + (k * l->plane / 16 + anchor) * 16);
+        _mm512_mask_storeu_ps(scores + k, (__mmask16)((1u << n) - 1), sigmoid_512(x));
+    }
+}
+
+static TARGET_AVX512 void write_row(const struct decode *one, size_t anchor, float score, size_t class,
+                                    float *y)
+{
+    const struct decode_level *l = level_of(one, &anchor);
+
+    decode_boxes(one, l, anchor, 1, y);
+    y[4] = score;
+    y[5] = (float)class;
+    for (size_t k = 0; k < one->extras; k += 16)
+        decode_extras(one, l, k, anchor, 1, y + 6 + k);
+}
+
+void decode_best(const struct decode *d, const struct decode_room *room, size_t k, float *y, int threads)
+{
+    struct decode one = *d;
+
+    one.anchors = 1;
+    team_run(threads, find_best_part, &(const struct best){ d, room->best });
+    topk_select(room->best, 1, d->anchors, room->anchors, k, 1);
+    for (size_t i = 0; i < k; i++)
+        write_scores(&one, (size_t)room->anchors[i], room->scores + i * d->classes);
+    topk_select(room->scores, 1, k * d->classes, room->picked, k, 1);
+    for (size_t i = 0; i < k; i++, y += 6 + d->extras) {
+        const size_t at = (size_t)room->picked[i];
+        write_row(&one, (size_t)room->anchors[at / d->classes], room->scores[at], at % d->classes, y);
+    }
 }

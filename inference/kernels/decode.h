@@ -6,6 +6,7 @@
 #define INFERENCE_KERNELS_DECODE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { DECODE_LEVELS = 8 };
 
@@ -39,5 +40,20 @@ struct decode {
 };
 
 void decode_run(const struct decode *d, int threads);
+
+/* Memory of decode_best. */
+struct decode_room {
+    float *best;      /* [anchors] */
+    float *scores;    /* [k * classes] */
+    int64_t *anchors; /* [k] */
+    int64_t *picked;  /* [k] */
+};
+
+/*
+ * Instead of all rows, the k best, as the operator YoloRows means it: y [k][6 + extras] are box, score,
+ * class, extras; d->rows is not used. Only what is picked is decoded.
+ */
+void decode_best(const struct decode *d, const struct decode_room *room, size_t k, float *y,
+                 int threads);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "inference/ops/topk.h"
+#include "inference/plan/lower.h"
 
 struct rows {
     size_t classes, extras, anchors, k;
@@ -103,6 +104,7 @@ const struct op ops_yolo_rows[] = {
       .attributes = "i:nclasses i:rows",
       .infer = infer,
       .reference = reference,
+      .lower = lower_yolo_rows,
       .heavy = true,
       .internal = true },
     { 0 },
