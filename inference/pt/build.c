@@ -165,7 +165,7 @@ struct feature build_node_many(struct build *b, const char *type, const int in[]
 {
     const struct value unknown = { 0 };
     struct feature y = { 0 };
-    char name[32];
+    char name[32], tensor[48];
     int at;
 
     snprintf(name, sizeof name, "model.%d", b->layer);
@@ -180,8 +180,9 @@ struct feature build_node_many(struct build *b, const char *type, const int in[]
         memcpy(b->graph->nodes[at].attributes, attributes, (size_t)nattributes * sizeof *attributes);
     memcpy(b->graph->nodes[at].inputs, in, (size_t)nin * sizeof *in);
     for (int i = 0; i < nout; i++) {
-        const int t = graph_add_tensor(b->graph, name, &unknown);
-        if (t == GRAPH_NONE) {
+        int t; /* its number makes the name its own: a calibration knows tensors by their names */
+        snprintf(tensor, sizeof tensor, "%s/%d", name, b->graph->ntensors);
+        if ((t = graph_add_tensor(b->graph, tensor, &unknown)) == GRAPH_NONE) {
             out_of_memory(b);
             return (struct feature){ 0 };
         }

@@ -289,6 +289,28 @@ TEST(c1_c2_and_c3_are_told_apart)
     modules_end();
 }
 
+TEST(tensors_of_a_layer_have_names_of_their_own)
+{
+    struct module *layers[2], *m;
+    struct fault f = FAULT_INIT;
+    struct model *read;
+
+    modules_begin(55);
+    m = module_new(YOLO, "C3");
+    module_child(module_child(m, "cv1", conv(4, 2, 1, 1)), "cv2", conv(4, 2, 1, 1));
+    module_child(module_child(m, "cv3", conv(4, 5, 1, 1)), "m", SEQUENTIAL(bottleneck(2, true)));
+    layers[0] = m;
+    layers[1] = classifier(5);
+    REQUIRE((read = network_read(network(layers, 2), 4, &f)) != NULL);
+    for (int i = 0; i < read->graph->nnodes; i++)
+        for (int k = 0; k < i; k++)
+            CHECK(strcmp(read->graph->tensors[read->graph->nodes[i].outputs[0]].name,
+                         read->graph->tensors[read->graph->nodes[k].outputs[0]].name) != 0);
+    CHECK(read->graph->nnodes > 5);
+    model_free(read);
+    modules_end();
+}
+
 /* v9 */
 
 static struct module *rep_csp(int ci, int co)
