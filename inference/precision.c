@@ -36,7 +36,7 @@ bool precision_available(enum precision p)
 {
     return p == PRECISION_AUTO || p == PRECISION_F32 ||
            (p == PRECISION_F16 && cpu_isa() >= CPU_AVX512_FP16) ||
-           (p == PRECISION_INT8 && cpu_has_vnni());
+           (p == PRECISION_BF16 && cpu_has_bf16()) || (p == PRECISION_INT8 && cpu_has_vnni());
 }
 
 /* Twelve letters of leaf 0, in an order of their own. */

@@ -11,8 +11,9 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[DTYPE__COUNT] = {
-    [DTYPE_F32] = { "float32", 4 }, [DTYPE_I64] = { "int64", 8 }, [DTYPE_BOOL] = { "bool", 1 },
-    [DTYPE_U8] = { "uint8", 1 },    [DTYPE_I8] = { "int8", 1 },   [DTYPE_F16] = { "float16", 2 },
+    [DTYPE_F32] = { "float32", 4 },   [DTYPE_I64] = { "int64", 8 }, [DTYPE_BOOL] = { "bool", 1 },
+    [DTYPE_U8] = { "uint8", 1 },      [DTYPE_I8] = { "int8", 1 },   [DTYPE_F16] = { "float16", 2 },
+    [DTYPE_BF16] = { "bfloat16", 2 },
 };
 
 size_t dtype_size(enum dtype t)

@@ -19,7 +19,8 @@ enum dtype {
     DTYPE_BOOL,
     DTYPE_U8,
     DTYPE_I8,
-    DTYPE_F16, /* only what a plan stores between its steps: no operator sees it */
+    DTYPE_F16, /* only what a plan stores between its steps: no operator sees them */
+    DTYPE_BF16,
     DTYPE__COUNT
 };
 

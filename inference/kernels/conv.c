@@ -4,7 +4,7 @@
 #include <string.h>
 #include "inference/kernels/activate.h"
 #include "inference/kernels/conv_kernel.h"
-#include "inference/kernels/cpu.h"
+#include "inference/kernels/floats.h"
 #include "inference/kernels/exact.h"
 #include "inference/kernels/simd.h"
 #include "inference/kernels/team.h"
@@ -13,35 +13,34 @@
 #include "inference/kernels/tile_int8.h"
 
 static const struct method {
-    const char *names[2]; /* in float32, in 16 bits */
+    const char *names[3]; /* in float32, float16, bfloat16 */
     bool (*suits)(const struct conv_shape *s);
     bool (*pack)(struct conv_kernel *k, const float *weights);
     size_t (*scratch_bytes)(const struct conv_kernel *k);
     void (*work)(const void *job, int i, int n);
 } methods[] = {
-    [CONV_DIRECT] = { { "direct:avx512", "direct:avx512_fp16" },
+    [CONV_DIRECT] = { { "direct:avx512", "direct:avx512_fp16", "direct:avx512_bf16" },
                       direct_suits,
                       direct_pack,
                       direct_scratch_bytes,
                       direct_work },
-    [CONV_WINOGRAD] = { { "winograd:avx512", "winograd:avx512_fp16" },
+    [CONV_WINOGRAD] = { { "winograd:avx512", "winograd:avx512_fp16", "winograd:avx512_bf16" },
                         winograd_suits,
                         winograd_pack,
                         winograd_scratch_bytes,
                         winograd_work },
-    [CONV_DEPTHWISE] = { { "depthwise:avx512", "depthwise:avx512_fp16" },
+    [CONV_DEPTHWISE] = { { "depthwise:avx512", "depthwise:avx512_fp16", "depthwise:avx512_bf16" },
                          depthwise_suits,
                          depthwise_pack,
                          depthwise_scratch_bytes,
                          depthwise_work },
-    [CONV_FIRST] = { { "first:avx512", "" }, first_suits, first_pack, first_scratch_bytes, first_work },
+    [CONV_FIRST] = { { "first:avx512" }, first_suits, first_pack, first_scratch_bytes, first_work },
 };
 
 bool conv_kernel_suits(const struct conv_shape *s, enum conv_method m)
 {
     return (!quantum_used(&s->x_bytes) || (m == CONV_DIRECT && bytes_suit(s))) &&
-           cpu_isa() >=
-               (s->x_type == DTYPE_F16 || s->y_type == DTYPE_F16 ? CPU_AVX512_FP16 : CPU_AVX512) &&
+           floats_available(s->x_type) && floats_available(s->y_type) &&
            s->w.kernel[0] * s->w.kernel[1] <= CONV_TAPS && methods[m].suits(s) &&
            conv_method_works(m, s->x_type);
 }
@@ -102,7 +101,9 @@ const char *conv_kernel_name(const struct conv_kernel *k)
     const struct method *m = &methods[k->method];
 
     return quantum_used(&k->shape.x_bytes) ? "direct:avx512_vnni"
-                                           : m->names[k->shape.x_type == DTYPE_F16];
+                                           : m->names[k->shape.x_type == DTYPE_F16    ? 1
+                                                      : k->shape.x_type == DTYPE_BF16 ? 2
+                                                                                      : 0];
 }
 
 size_t conv_kernel_weight_bytes(const struct conv_kernel *k)
@@ -152,15 +153,12 @@ void conv_finish(const struct conv_shape *s, const float *x, const void *residua
         conv_finish_bytes(s, x, residual, y, n);
     else if (s->y_type == DTYPE_F16)
         finish_as(&s->fused, x, residual, y, n, DTYPE_F16);
+    else if (s->y_type == DTYPE_BF16)
+        finish_as(&s->fused, x, residual, y, n, DTYPE_BF16);
     else if (s->exact)
         exact_finish(&s->fused, x, residual, y, n);
     else if (s->fused.act != ACT_NONE || residual || x != y)
         finish_as(&s->fused, x, residual, y, n, DTYPE_F32);
-}
-
-TARGET_AVX512 uint16_t half_of(float x)
-{
-    return (uint16_t)_mm_extract_epi16(_mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT), 0);
 }
 
 size_t conv_weight_place(enum dtype type, size_t k, size_t o, size_t groups)
@@ -171,7 +169,9 @@ size_t conv_weight_place(enum dtype type, size_t k, size_t o, size_t groups)
 void conv_store_weight(struct conv_kernel *k, size_t at, float w)
 {
     if (k->shape.x_type == DTYPE_F16)
-        ((uint16_t *)k->weights)[at] = half_of(w);
+        ((uint16_t *)k->weights)[at] = floats_half_of(w);
+    else if (k->shape.x_type == DTYPE_BF16)
+        ((uint16_t *)k->weights)[at] = floats_bfloat_of(w);
     else
         ((float *)k->weights)[at] = w;
 }
@@ -191,7 +191,7 @@ void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int g
                                      .y = t->y,
                                      .y_plane = t->y_plane };
         tile_int8_row(&b, groups, t->pixels);
-    } else if (k->shape.x_type == DTYPE_F16) {
+    } else if (k->shape.x_type != DTYPE_F32) {
         const struct tile_half h = { .x = (const uint16_t *)(const void *)t->x,
                                      .x_plane = t->x_plane * 16,
                                      .blocks = k->in_blocks,
@@ -202,7 +202,10 @@ void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int g
                                      .bias = t->bias,
                                      .y = t->y,
                                      .y_plane = t->y_plane };
-        tile_half_row(&h, groups, t->pixels);
+        if (k->shape.x_type == DTYPE_F16)
+            tile_half_row(&h, groups, t->pixels);
+        else
+            tile_bfloat_row(&h, groups, t->pixels);
     } else {
         const struct tile f = { .x = (const float *)(const void *)t->x,
                                 .x_plane = t->x_plane * 16,

@@ -28,7 +28,7 @@ struct conv_shape {
     struct window w;
     struct fusion fused;
     /* Floats of x, with their weights and products (sums are float32; CONV_FIRST: float32), and of
-     * residual and y: DTYPE_F32 or DTYPE_F16. */
+     * residual and y: DTYPE_F32, DTYPE_F16 or DTYPE_BF16. */
     enum dtype x_type, y_type;
     bool exact; /* where both are float32: rounding as in exact.h */
     /* x in bytes: direct; weights become bytes too, products are summed in integers. y in bytes: direct

@@ -68,9 +68,6 @@ bool conv_method_works(enum conv_method m, enum dtype x_type);
 /* y = act(x) + residual over n pixels of 16 channels; y may be x or the residual, which may be NULL. */
 void conv_finish(const struct conv_shape *s, const float *x, const void *residual, void *y, size_t n);
 
-/* The nearest 16-bit float; beyond 65504 infinity. */
-uint16_t half_of(float x);
-
 /* Where channel k of 16 and output o of a run of groups stand in one tap's packed weights. */
 size_t conv_weight_place(enum dtype type, size_t k, size_t o, size_t groups);
 void conv_store_weight(struct conv_kernel *k, size_t at, float w);

@@ -75,12 +75,13 @@ INLINE_AVX512 void transform_kernels(const struct conv_shape *s, const float *we
 }
 
 /* Two channels next to each other in 16 bits. */
-INLINE_AVX512 __m512i interleave(__m512 first, __m512 second)
+INLINE_AVX512 __m512i interleave(__m512 first, __m512 second, enum dtype type)
 {
-    const __m512i a = _mm512_cvtepu16_epi32(_mm512_cvtps_ph(first, _MM_FROUND_TO_NEAREST_INT));
-    const __m512i b = _mm512_cvtepu16_epi32(_mm512_cvtps_ph(second, _MM_FROUND_TO_NEAREST_INT));
+    const bool half = type == DTYPE_F16;
+    const __m256i a = half ? _mm512_cvtps_ph(first, _MM_FROUND_TO_NEAREST_INT) : bfloat_of(first);
+    const __m256i b = half ? _mm512_cvtps_ph(second, _MM_FROUND_TO_NEAREST_INT) : bfloat_of(second);
 
-    return _mm512_or_si512(a, _mm512_slli_epi32(b, 16));
+    return _mm512_or_si512(_mm512_cvtepu16_epi32(a), _mm512_slli_epi32(_mm512_cvtepu16_epi32(b), 16));
 }
 
 /* 16 outputs of a pair of channels: to `at` of every point, in elements. */
@@ -93,8 +94,9 @@ static TARGET_AVX512 void pack_pair(struct conv_kernel *k, const float *weights,
     transform_kernels(&k->shape, weights, output, channel, first);
     transform_kernels(&k->shape, weights, output, channel + 1, second);
     for (size_t p = 0; p < POINTS; p++) {
-        if (k->shape.x_type == DTYPE_F16) {
-            _mm512_store_si512((uint16_t *)k->weights + p * point + at, interleave(first[p], second[p]));
+        if (k->shape.x_type != DTYPE_F32) {
+            _mm512_store_si512((uint16_t *)k->weights + p * point + at,
+                               interleave(first[p], second[p], k->shape.x_type));
         } else {
             _mm512_store_ps((float *)k->weights + p * point + at, first[p]);
             _mm512_store_ps((float *)k->weights + p * point + next, second[p]);

@@ -26,6 +26,12 @@ static int has_fp16(void)
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 23 & 1);
 }
 
+/* The bits of each of oneDNN's levels hold those of the ones below. */
+static bool onednn_has(dnnl_cpu_isa_t isa)
+{
+    return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)isa) == (unsigned)isa;
+}
+
 static enum cpu_isa ask_cpu(void)
 {
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
@@ -39,7 +45,6 @@ static enum cpu_isa ask_cpu(void)
 /* What oneDNN was told through its own variable holds for our kernels too. */
 static enum cpu_isa least_of(enum cpu_isa isa)
 {
-    const unsigned avx512 = 0x28; /* the bits by which AVX-512 exceeds AVX2 in dnnl_cpu_isa_t */
     const char *most = getenv("FOVEA_MAX_ISA");
 
     for (int i = 0; most && i < (int)isa; i++)
@@ -47,7 +52,7 @@ static enum cpu_isa least_of(enum cpu_isa isa)
             isa = (enum cpu_isa)i;
     if (isa < CPU_AVX512)
         (void)dnnl_set_max_cpu_isa(isa == CPU_AVX2 ? dnnl_cpu_isa_avx2 : dnnl_cpu_isa_sse41);
-    else if (!((unsigned)dnnl_get_effective_cpu_isa() & avx512))
+    else if (!onednn_has(dnnl_cpu_isa_avx512_core))
         isa = CPU_AVX2;
     return isa;
 }
@@ -66,4 +71,10 @@ enum cpu_isa cpu_isa(void)
 bool cpu_has_vnni(void)
 {
     return cpu_isa() >= CPU_AVX512 && __builtin_cpu_supports("avx512vnni");
+}
+
+bool cpu_has_bf16(void)
+{
+    return cpu_isa() >= CPU_AVX512 && __builtin_cpu_supports("avx512bf16") &&
+           onednn_has(dnnl_cpu_isa_avx512_core_bf16);
 }

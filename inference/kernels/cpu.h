@@ -16,8 +16,10 @@ enum cpu_isa {
 
 /* The best level allowed. Thread-safe. */
 enum cpu_isa cpu_isa(void);
-/* Dot products of bytes in AVX-512, and the level allows CPU_AVX512. */
+/* Dot products of bytes, and of bfloat16, in AVX-512: beside the levels, as CPUs have them with and
+ * without 16-bit arithmetic. The level allows CPU_AVX512, and oneDNN was not told to do without. */
 bool cpu_has_vnni(void);
+bool cpu_has_bf16(void);
 const char *cpu_isa_name(enum cpu_isa isa);
 
 #endif

@@ -1,7 +1,36 @@
 /* See floats.h. */
 #include <math.h>
+#include <string.h>
+#include "inference/kernels/cpu.h"
 #include "inference/kernels/floats.h"
 #include "inference/kernels/simd.h"
+
+bool floats_available(enum dtype type)
+{
+    return type == DTYPE_F16    ? cpu_isa() >= CPU_AVX512_FP16
+           : type == DTYPE_BF16 ? cpu_has_bf16()
+                                : type == DTYPE_F32 && cpu_isa() >= CPU_AVX512;
+}
+
+TARGET_AVX512 uint16_t floats_half_of(float x)
+{
+    return (uint16_t)_mm_extract_epi16(_mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT), 0);
+}
+
+uint16_t floats_bfloat_of(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    switch (fpclassify(x)) {
+    case FP_NAN: /* quiet, or its last bits might have been all there was */
+        return (uint16_t)(bits >> 16 | 0x40);
+    case FP_SUBNORMAL:
+        return (uint16_t)(bits >> 16 & 0x8000);
+    default: /* a carry into the exponent is right, up to infinity */
+        return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    }
+}
 
 INLINE_AVX512 void narrow(const float *x, char *y, size_t n, const enum dtype type)
 {

@@ -35,6 +35,21 @@ INLINE_AVX512 __m512i half_add(__m512i a, __m512i b)
     return sum;
 }
 
+/* The same of bfloat16, cpu_has_bf16 only: numbers rounded to nearest even, subnormal ones to 0. */
+INLINE_AVX512 __m256i bfloat_of(__m512 x)
+{
+    __m256i y;
+
+    __asm__("vcvtneps2bf16 %1, %0" : "=v"(y) : "v"(x));
+    return y;
+}
+/* sum, in float32, of it and the products of each pair of lanes */
+INLINE_AVX512 __m512 bfloat_dot(__m512i a, __m512i b, __m512 sum)
+{
+    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
+
 /*
  * 2^t for |t| at most 126 (beyond, that of the bound; NaN counts as -126), within 2e-7: 2^n times a
  * polynomial of degree 5 on [-1/2, 1/2].
@@ -83,14 +98,20 @@ static inline size_t pixel_bytes(const enum dtype type)
 /* 16 channels of one pixel, aligned to their size; numbers too large for the type become infinity. */
 INLINE_AVX512 __m512 load_pixel(const void *x, const enum dtype type)
 {
-    return type == DTYPE_F16 ? _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)x))
-                             : _mm512_load_ps(x);
+    if (type == DTYPE_F16)
+        return _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)x));
+    if (type == DTYPE_BF16)
+        return _mm512_castsi512_ps(
+            _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_load_si256((const __m256i *)x)), 16));
+    return _mm512_load_ps(x);
 }
 
 INLINE_AVX512 void store_pixel(void *y, __m512 v, const enum dtype type)
 {
     if (type == DTYPE_F16)
         _mm256_store_si256((__m256i *)y, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+    else if (type == DTYPE_BF16)
+        _mm256_store_si256((__m256i *)y, bfloat_of(v));
     else
         _mm512_store_ps(y, v);
 }
@@ -100,6 +121,8 @@ INLINE_AVX512 void store_pixel(void *y, __m512 v, const enum dtype type)
     do {                                                                                                \
         if ((type) == DTYPE_F16)                                                                        \
             RUN(DTYPE_F16);                                                                             \
+        else if ((type) == DTYPE_BF16)                                                                  \
+            RUN(DTYPE_BF16);                                                                            \
         else                                                                                            \
             RUN(DTYPE_F32);                                                                             \
     } while (0)

@@ -30,5 +30,8 @@ struct tile_half {
 
 /* As tile_row; groups as tile_groups says. */
 void tile_half_row(const struct tile_half *t, int groups, int pixels);
+/* The same in bfloat16: its products are summed in float32 from the start, so chain says nothing.
+ * cpu_has_bf16 only. */
+void tile_bfloat_row(const struct tile_half *t, int groups, int pixels);
 
 #endif

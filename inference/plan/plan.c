@@ -157,8 +157,8 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
     }
     for (int i = 0; i < g->ntensors; i++)
         l.plain[i] = l.blocked[i] = l.narrow[i] = l.bytes[i] = GRAPH_NONE;
-    if (o && o->precision == PRECISION_F16)
-        find_narrow(&l, DTYPE_F16);
+    if (o && (o->precision == PRECISION_F16 || o->precision == PRECISION_BF16))
+        find_narrow(&l, o->precision == PRECISION_F16 ? DTYPE_F16 : DTYPE_BF16);
     if ((o && (st = check_precision(o, f)) != ST_OK) || (st = choose_bytes(&l, o, f)) != ST_OK ||
         (st = kernel_engine_create(p->threads, &p->engine, f)) != ST_OK ||
         (st = lower_nodes(&l)) != ST_OK || (st = plan_place(p, f)) != ST_OK)

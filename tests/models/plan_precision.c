@@ -101,6 +101,16 @@ TEST(float16_keeps_the_detections)
     compare(&o, &(struct limits){ 2, 0.95, 0.03 });
 }
 
+TEST(bfloat16_keeps_the_detections)
+{
+    const struct compile_options o = { .threads = 2, .precision = PRECISION_BF16 };
+
+    if (!cpu_has_bf16())
+        SKIP("needs AVX-512 BF16");
+    NEED_FIXTURES();
+    compare(&o, &(struct limits){ 2, 0.95, 0.03 });
+}
+
 /* From the picture itself and 63 cuts of it. */
 static struct calibration *calibrate(const struct file *model)
 {

@@ -66,6 +66,14 @@ static double sum_at(const struct conv_shape *s, bool depthwise, const float *x,
     return sum;
 }
 
+/* Of values up to about 3. */
+static double tolerance(const struct conv_shape *s)
+{
+    if (s->x_type == DTYPE_BF16 || s->y_type == DTYPE_BF16)
+        return 8e-2;
+    return s->x_type == DTYPE_F16 || s->y_type == DTYPE_F16 ? 1e-2 : 1e-4;
+}
+
 static void compare(const struct conv_shape *s, const float *x, const float *w, const float *bias,
                     const float *residual, const float *y, const char *what)
 {
@@ -82,7 +90,7 @@ static void compare(const struct conv_shape *s, const float *x, const float *w, 
             const double d = fabs((double)want - (double)from_blocks(y, (size_t)o, plane, (size_t)i));
             most = d > most || isnan(d) ? d : most;
         }
-    if (!(most <= (s->x_type == DTYPE_F32 && s->y_type == DTYPE_F32 ? 1e-4 : 1e-2)))
+    if (!(most <= tolerance(s)))
         TEST_FAIL_("%s: %lld to %lld channels, %lldx%lld, kernel %lldx%lld, stride %lld: off by %g",
                    what, (long long)s->ci, (long long)s->co, (long long)s->w.in[0],
                    (long long)s->w.in[1], (long long)s->w.kernel[0], (long long)s->w.kernel[1],
@@ -171,7 +179,6 @@ TEST(depthwise_convolutions_of_random_shapes_match_plain_loops)
     for (int i = 0; i < 60; i++) {
         struct conv_shape s = random_shape(&r, false);
         s.co = s.ci;
-        s.x_type = s.y_type = cpu_isa() >= CPU_AVX512_FP16 && i % 2 ? DTYPE_F16 : DTYPE_F32;
         check_conv(&s, CONV_DEPTHWISE, random_int(&r, 1, 3), &r);
     }
 }
@@ -206,22 +213,83 @@ TEST(winograd_convolutions_of_random_shapes_match_plain_loops)
     }
 }
 
-TEST(convolutions_in_16_bits_match_plain_loops_to_their_precision)
+/* Direct and by Winograd, each with float32 on either side now and then; depthwise. */
+static void check_narrow(enum dtype type, uint64_t seed)
 {
-    uint64_t r = 29;
+    uint64_t r = seed;
 
-    if (cpu_isa() < CPU_AVX512_FP16)
-        SKIP("needs AVX-512 FP16");
-    for (int i = 0; i < 60; i++) {
-        const bool winograd = i % 2;
-        struct conv_shape s = random_shape(&r, winograd);
-        s.x_type = random_int(&r, 0, 3) > 0 ? DTYPE_F16 : DTYPE_F32;
-        s.y_type = random_int(&r, 0, 3) > 0 ? DTYPE_F16 : DTYPE_F32;
-        check_conv(&s, winograd ? CONV_WINOGRAD : CONV_DIRECT, random_int(&r, 1, 3), &r);
+    for (int i = 0; i < 90; i++) {
+        const enum conv_method m = i % 3 == 0   ? CONV_DIRECT
+                                   : i % 3 == 1 ? CONV_WINOGRAD
+                                                : CONV_DEPTHWISE;
+        struct conv_shape s = random_shape(&r, m == CONV_WINOGRAD);
+        s.co = m == CONV_DEPTHWISE ? s.ci : s.co;
+        s.x_type = random_int(&r, 0, 3) > 0 ? type : DTYPE_F32;
+        s.y_type = random_int(&r, 0, 3) > 0 ? type : DTYPE_F32;
+        check_conv(&s, m, random_int(&r, 1, 3), &r);
     }
 }
 
-TEST(a_pool_of_16_bit_floats_takes_the_largest_inside)
+TEST(convolutions_in_float16_match_plain_loops_to_its_precision)
+{
+    if (!floats_available(DTYPE_F16))
+        SKIP("needs AVX-512 FP16");
+    check_narrow(DTYPE_F16, 29);
+}
+
+TEST(convolutions_in_bfloat16_match_plain_loops_to_its_precision)
+{
+    if (!floats_available(DTYPE_BF16))
+        SKIP("needs AVX-512 BF16");
+    check_narrow(DTYPE_BF16, 41);
+}
+
+/* Ties, carries into the exponent, infinities, subnormals, NaNs of which only low bits are set. */
+static const struct {
+    uint32_t x;
+    uint16_t y;
+} roundings[] = {
+    { 0x3f800000, 0x3f80 }, { 0x3f808000, 0x3f80 }, { 0x3f808001, 0x3f81 }, { 0x3f818000, 0x3f82 },
+    { 0x3f817fff, 0x3f81 }, { 0x3fffffff, 0x4000 }, { 0x7f7fffff, 0x7f80 }, { 0xff7f7fff, 0xff7f },
+    { 0x7f800000, 0x7f80 }, { 0xff800000, 0xff80 }, { 0x00000000, 0x0000 }, { 0x80000000, 0x8000 },
+    { 0x00000001, 0x0000 }, { 0x807fffff, 0x8000 }, { 0x00800000, 0x0080 }, { 0x7f800001, 0x7fc0 },
+    { 0xffc12345, 0xffc1 }, { 0x7fc00000, 0x7fc0 },
+};
+
+TEST(one_number_becomes_the_nearest_bfloat16)
+{
+    for (size_t i = 0; i < sizeof roundings / sizeof roundings[0]; i++) {
+        float x;
+        memcpy(&x, &roundings[i].x, sizeof x);
+        CHECK_I64(floats_bfloat_of(x), roundings[i].y);
+    }
+}
+
+TEST(many_numbers_become_the_bfloat16_that_each_becomes)
+{
+    enum { N = 1 << 16 };
+    _Alignas(64) static float x[N], wide[N];
+    _Alignas(64) static uint16_t y[N];
+    uint64_t r = 43;
+    size_t wrong = 0;
+
+    if (!floats_available(DTYPE_BF16))
+        SKIP("needs AVX-512 BF16");
+    for (size_t i = 0; i < N; i++) { /* every exponent and sign, with any fraction */
+        const uint32_t bits = (uint32_t)i << 16 | (uint32_t)random_int(&r, 0, 0xffff);
+        memcpy(&x[i], &bits, sizeof bits);
+    }
+    floats_narrow(x, y, N, DTYPE_BF16);
+    floats_widen(y, wide, N, DTYPE_BF16);
+    for (size_t i = 0; i < N; i++) {
+        uint32_t bits;
+        memcpy(&bits, &wide[i], sizeof bits);
+        wrong += y[i] != floats_bfloat_of(x[i]) || bits != (uint32_t)y[i] << 16;
+    }
+    CHECK_SIZE(wrong, 0);
+}
+
+static void check_pool(enum dtype type, float tolerance)
 {
     const struct window w = { .in = { 5, 4 },
                               .out = { 3, 4 },
@@ -232,13 +300,11 @@ TEST(a_pool_of_16_bit_floats_takes_the_largest_inside)
                               .spatial = 2 };
     uint64_t r = 31;
     float *x = random_floats(&r, 16 * 20), *blocks;
-    uint16_t *h, *y = aligned_alloc(64, 16 * 12 * sizeof *y);
+    void *h = narrowed(to_blocks(x, 16, 20), 16 * 20, type),
+         *y = aligned_alloc(64, 16 * 12 * sizeof *blocks);
 
-    if (cpu_isa() < CPU_AVX512)
-        SKIP("needs AVX-512");
-    h = narrowed(to_blocks(x, 16, 20), 16 * 20, DTYPE_F16);
-    floats_max_pool(&w, h, y, 1, DTYPE_F16);
-    blocks = widened(y, 16 * 12, DTYPE_F16);
+    floats_max_pool(&w, h, y, 1, type);
+    blocks = widened(y, 16 * 12, type);
     for (int c = 0; c < 16; c++)
         for (int i = 0; i < 12; i++) {
             float most = -2;
@@ -248,11 +314,21 @@ TEST(a_pool_of_16_bit_floats_takes_the_largest_inside)
                     if (row >= 0 && row < 5 && column >= 0 && column < 4)
                         most = fmaxf(most, x[c * 20 + row * 4 + column]);
                 }
-            CHECK(fabsf(blocks[i * 16 + c] - most) <= 5e-4f);
+            CHECK(fabsf(blocks[i * 16 + c] - most) <= tolerance);
         }
     free(x);
     free(h);
     free(blocks);
+}
+
+TEST(pools_take_the_largest_inside)
+{
+    if (cpu_isa() < CPU_AVX512)
+        SKIP("needs AVX-512");
+    check_pool(DTYPE_F32, 0);
+    check_pool(DTYPE_F16, 5e-4f);
+    if (floats_available(DTYPE_BF16))
+        check_pool(DTYPE_BF16, 4e-3f);
 }
 
 TEST(silu_of_large_and_small_numbers_is_right)
