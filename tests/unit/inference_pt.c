@@ -1,7 +1,6 @@
 /* Whole checkpoints: the archive, what stands in the card, and files that lie. */
 #include "tests/unit/test.h"
 
-#include <zlib.h>
 #include "inference/pt/pt.h"
 #include "tests/unit/inference_pt_writer.h"
 
@@ -275,19 +274,6 @@ TEST(other_kinds_of_files_are_told_apart)
 }
 
 /* The bytes as raw deflate. */
-static void put_deflated(struct buffer *b, const void *bytes, size_t n)
-{
-    z_stream z = { .next_in = (Bytef *)(uintptr_t)bytes, .avail_in = (uInt)n };
-    unsigned char out[16384];
-
-    REQUIRE(deflateInit2(&z, 9, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY) == Z_OK);
-    z.next_out = out;
-    z.avail_out = sizeof out;
-    REQUIRE(deflate(&z, Z_FINISH) == Z_STREAM_END);
-    buffer_bytes(b, out, sizeof out - z.avail_out);
-    deflateEnd(&z);
-}
-
 TEST(a_checkpoint_packed_again_with_compression_is_read)
 {
     struct buffer pickle = { 0 }, small = { 0 }, storage = { 0 };
@@ -333,16 +319,6 @@ TEST(an_archive_that_unpacks_to_too_much_is_refused_before_it_is_unpacked)
 }
 
 /* The form before PyTorch 1.6. */
-
-static void put_legacy_head(struct buffer *b, int64_t version, const char *little)
-{
-    PUT(b, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02");
-    put_int(b, version);
-    PUT(b, ".\x80\x02}");
-    put_str(b, "little_endian");
-    buffer_text(b, little);
-    PUT(b, "s.");
-}
 
 /* The list of one storage, its count and so many of its bytes. */
 static void put_legacy_storage(struct buffer *b, const char *key, uint64_t count, size_t bytes)

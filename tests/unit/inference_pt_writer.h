@@ -6,7 +6,9 @@
 #define TESTS_UNIT_INFERENCE_PT_WRITER_H
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 #include "base/text.h"
 
 static inline void put_number(struct buffer *b, uint64_t v, int width)
@@ -93,6 +95,23 @@ static inline void put_zip(struct buffer *b, const struct record *records, size_
     put_end(b, n, b->n - start, start);
 }
 
+/* As method 8 of an archive has it. */
+static inline void put_deflated(struct buffer *b, const void *bytes, size_t n)
+{
+    z_stream z = { .next_in = (Bytef *)(uintptr_t)bytes, .avail_in = (uInt)n };
+    unsigned char *out;
+
+    if (deflateInit2(&z, 9, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+        abort();
+    z.avail_out = (uInt)deflateBound(&z, n);
+    z.next_out = out = malloc(z.avail_out);
+    if (!out || deflate(&z, Z_FINISH) != Z_STREAM_END)
+        abort();
+    buffer_bytes(b, out, z.total_out);
+    free(out);
+    deflateEnd(&z);
+}
+
 /* Pickle, protocol 2 */
 
 static inline void put_str(struct buffer *b, const char *s)
@@ -106,6 +125,17 @@ static inline void put_int(struct buffer *b, int64_t v)
 {
     PUT(b, "\x8a\x08");
     put_number(b, (uint64_t)v, 8);
+}
+
+/* What the form before 1.6 begins with; the pickle and its storages follow. little: an operation. */
+static inline void put_legacy_head(struct buffer *b, int64_t version, const char *little)
+{
+    PUT(b, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02");
+    put_int(b, version);
+    PUT(b, ".\x80\x02}");
+    put_str(b, "little_endian");
+    buffer_text(b, little);
+    PUT(b, "s.");
 }
 
 static inline void put_global(struct buffer *b, const char *module, const char *name)
