@@ -8,19 +8,23 @@
 #include "base/version.h"
 #include "domain/precision_gate.h"
 
-static enum status find_file(struct cli *c, struct db *db, int64_t *ret, struct fault *f)
+enum status stored_weights(struct cli *c, struct db *db, struct calibration_subject *ret,
+                           struct fault *f)
 {
     const struct param model = p_text(c->argument);
     PGresult *r = NULL;
     enum status st = db_read(db,
-                             "SELECT x.id FROM domain.model AS m JOIN domain.model_file AS x"
-                             " ON x.model_id = m.id AND x.purpose = 'weights' WHERE " MODEL_ID " = $1",
+                             "SELECT x.id, s.digest, s.held FROM domain.model AS m"
+                             " JOIN domain.model_file AS x ON x.model_id = m.id,"
+                             " LATERAL domain.precision_subject(x.id) AS s WHERE " MODEL_ID " = $1",
                              &model, 1, &r, f);
 
-    if (st == ST_OK && PQntuples(r) == 0)
-        st = fault_set(f, ST_NOT_FOUND, "model", "no model with weights has this id");
-    if (st == ST_OK)
-        *ret = row_i64(r, 0, 0);
+    if (st == ST_OK && (PQntuples(r) == 0 || !row_bytes(r, 0, 1, ret->weights.bytes, DIGEST_BYTES)))
+        st = fault_set(f, ST_NOT_FOUND, "model", "no model with weights that can be run has this id");
+    if (st == ST_OK) {
+        ret->file = row_i64(r, 0, 0);
+        ret->held = row_i64(r, 0, 2);
+    }
     PQclear(r);
     return st;
 }
@@ -46,18 +50,18 @@ enum status gate_run(struct cli *c, struct fault *f)
     char cpu[PRECISION_CPU];
     struct store *store;
     struct db *db;
-    int64_t file = 0;
+    struct calibration_subject subject;
     int tried = 0;
     enum status st;
 
     if ((st = cli_db(c, &db, f)) != ST_OK || (st = cli_store(c, &store, f)) != ST_OK ||
-        (st = find_file(c, db, &file, f)) != ST_OK ||
-        (st = precision_gate(db, store, file, NULL, &tried, f)) != ST_OK)
+        (st = stored_weights(c, db, &subject, f)) != ST_OK ||
+        (st = precision_gate(db, store, subject.file, NULL, &tried, f)) != ST_OK)
         return st;
     if (!tried)
         cli_say("%s computes in nothing cheaper than f32: automatic precision is f32",
                 precision_cpu(cpu));
-    return print_verdicts(c, file, f);
+    return print_verdicts(c, subject.file, f);
 }
 
 enum status gate_list(struct cli *c, struct fault *f)

@@ -50,10 +50,10 @@ const struct command network_commands[] = {
     },
     {
         .words = "model calibrate",
-        .argument = "FILE PICTURE...",
-        .help = "count what pictures (64 or more, or folders of them) make of a network, for int8",
+        .argument = "FILE|MODEL PICTURE...",
+        .help = "count what 64 or more pictures make of a network, for int8 (of a model: its project's, too)",
         .many = true,
-        .options = { { "output", "FILE", "where the calibration goes", true },
+        .options = { { "output", "FILE", "where the calibration of a file goes", false },
                      { "family", "NAME", "how outputs are read, where the file does not tell", false },
                      OPTION_THREADS },
         .run = run_calibrate,

@@ -2,9 +2,11 @@
 
 Every story makes accounts of its own, so that stories may run in any order, and twice, on one stack.
 """
+import hashlib
 import json
 import os
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -118,7 +120,7 @@ def stored():
     and what jobs find out about models that are there."""
     global _tables
     if _tables is None:
-        skipped = ("job", "usage", "counter", "schema_migration", "precision_verdict")
+        skipped = ("job", "usage", "counter", "schema_migration", "precision_verdict", "calibration")
         _tables = [t for t in sql("SELECT tablename FROM pg_tables WHERE schemaname = 'data'").split()
                    if t not in skipped]
     query = " UNION ALL ".join(f"SELECT '{t}', count(*) FROM data.{t}" for t in _tables)
@@ -138,6 +140,45 @@ def unchanged(before, text):
         time.sleep(0.1)
     rows = {t: (before[0].get(t), n) for t, n in now[0].items() if before[0].get(t) != n}
     return check(now == before, text, f"rows: {rows}", f"files: {sorted(now[1] ^ before[1])}")
+
+
+# --- pictures in a project, and the jobs that try models on them ------------------------------------------------
+
+def keep(files):
+    """Files of the store and their rows, put there at once; their digests."""
+    digests = [hashlib.sha256(data).hexdigest() for data in files]
+    with tempfile.TemporaryDirectory(dir=VAR) as folder:
+        os.chmod(folder, 0o755)
+        for digest, data in zip(digests, files):
+            with open(os.path.join(folder, digest), "wb") as f:
+                f.write(data)
+        stack("sh", "-c", """cd "$1" && for d in *; do
+                  to=$FOVEA_STORE/sha256/$(printf %.2s "$d")/$(printf %s "$d" | cut -c3-4)
+                  mkdir -p "$to" && cat "$d" > "$to/$d"
+              done""", "keep", folder)
+    sql("INSERT INTO data.blob (digest, size, media_type) VALUES "
+        + ", ".join(f"('\\x{d}', {len(data)}, 'image/png')" for d, data in zip(digests, files)) + " ON CONFLICT DO NOTHING")
+    return digests
+
+
+def add_pictures(owner, model, files, width, height, split="val", times=1):
+    """Items of the default dataset of the model's project, each file so many times."""
+    rows = ", ".join(f"('\\x{d}'::bytea, {len(data)})" for d, data in zip(keep(files), files))
+    sql(f"INSERT INTO data.item (dataset_id, digest, bytes, name, width, height, split)"
+        f" SELECT d.id, v.digest, v.bytes, 'picture', {width}, {height}, '{split}'"
+        f" FROM data.model m, domain.actor_of('{owner}') a, domain.dataset_default(a, m.project_id) AS d (id),"
+        f" (VALUES {rows}) AS v (digest, bytes), generate_series(1, {times}) WHERE m.id = {int(model[8:], 16)}")
+
+
+def gate_again(name):
+    """The recurring job that finds what the gate has to try, now; and what it found, tried."""
+    key = f"{name} {os.getpid()}"
+    sql(f"INSERT INTO data.job (kind, key) VALUES ('gate_models', '{key}')")
+    for _ in range(200):
+        if sql(f"SELECT state FROM data.job WHERE kind = 'gate_models' AND key = '{key}'") == "done":
+            break
+        time.sleep(0.1)
+    return gated()
 
 
 # --- models: ONNX files written field by field ------------------------------------------------------------------
