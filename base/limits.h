@@ -81,6 +81,9 @@ enum {
     LIMIT_NPY_BYTES = 1 << 30,
     LIMIT_NPY_HEADER_BYTES = 64 << 10,
 
+    LIMIT_UNPACK_FILES = 1000, /* in an archive from outside */
+    LIMIT_UNPACK_RATIO = 64,   /* what it may unpack to, in its own size (and 64 KiB) */
+
     LIMIT_ZIP_RECORDS = 100000,
     LIMIT_PICKLE_BYTES = 64 << 20,
     LIMIT_PICKLE_VALUES = 5000000,

@@ -199,7 +199,7 @@ const struct command model_commands[] = {
     {
         .words = "model import",
         .argument = "FILE",
-        .help = "store a weights file (.onnx, .pt) as a model",
+        .help = "store a weights file (.onnx, .pt, or an archive with an .onnx and its data) as a model",
         .options = { { "user", "HANDLE", "whose model", true },
                      { "project", "NAME", "by name or slug; made when absent (default \"Models\")", false },
                      { "name", "NAME", "name of the model (default: that of the file)", false } },

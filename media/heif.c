@@ -180,7 +180,8 @@ static enum status probe(struct slice file, struct stored *ret, struct fault *f)
     if (!found.has_primary || !size_of_primary(&found, ret))
         return image_damaged(f, "it does not tell the size of its primary picture");
     ret->orientation = 1;
-    ret->codec_bytes = (int64_t)file.n + apart_bytes(ret->width, ret->height) - LIMIT_APART_BYTES;
+    if (ret->width <= LIMIT_IMAGE_SIDE_PX && ret->height <= LIMIT_IMAGE_SIDE_PX) /* others are refused */
+        ret->codec_bytes = (int64_t)file.n + apart_bytes(ret->width, ret->height) - LIMIT_APART_BYTES;
     return ST_OK;
 }
 

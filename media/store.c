@@ -344,6 +344,11 @@ void store_each(struct store *s,
     }
 }
 
+int store_tmp(const struct store *s)
+{
+    return s->tmp;
+}
+
 int store_sweep(struct store *s, int64_t age_s)
 {
     const int64_t now_s = clock_wall_us() / 1000000;

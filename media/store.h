@@ -65,6 +65,8 @@ enum status store_verify(struct store *s, const struct digest *d, int64_t *ret_s
 /* Calls fn for every published file, in name order; stops when fn returns false. */
 void store_each(struct store *s,
                 bool (*fn)(const struct digest *d, int64_t size, int64_t mtime_s, void *arg), void *arg);
+/* The folder of temporary files, for openat; the store's own. */
+int store_tmp(const struct store *s);
 /* Removes temporary files older than age_s; returns how many. */
 int store_sweep(struct store *s, int64_t age_s);
 

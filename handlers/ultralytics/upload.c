@@ -1,7 +1,9 @@
 /*
- * POST /api/models. A form with a file: the file is stored, read as data (nothing in it is executed) and
- * described by what it says of itself. A JSON body: a model without weights.
+ * POST /api/models. A form with a file: the file (of an archive the model in it) is stored, read as data
+ * (nothing in it is executed) and described by what it says of itself. A JSON body: a model without
+ * weights.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/config.h"
@@ -9,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "domain/admin.h"
+#include "domain/model_bundle.h"
 #include "domain/operations.h"
 #include "fcgi/dbpool.h"
 #include "fcgi/decode.h"
@@ -19,6 +22,7 @@
 #include "handlers/ultralytics/ultralytics.h"
 #include "inference/predictor.h"
 #include "media/store.h"
+#include "media/unpack.h"
 
 static bool has_suffix(const char *s, const char *suffix)
 {
@@ -135,6 +139,43 @@ static enum status check_suffix(const char *field, const char *filename, const s
                      card->format == MODEL_PT ? "a PyTorch checkpoint" : "an ONNX model", suffix);
 }
 
+static enum status spool_sink(void *spool, const void *p, size_t n, struct fault *f)
+{
+    return spool_write(spool, p, n, f);
+}
+
+/* An archive becomes the one ONNX file that it holds, under that file's name. */
+static enum status open_bundle(struct request *rq, struct upload *up, struct fault *f)
+{
+    const int64_t max_bytes = config_i64("model.max_bytes");
+    struct store *const store = rq->ctx->store;
+    struct spool *packed = NULL;
+    char name[MODEL_BUNDLE_NAME];
+    const void *bytes;
+    size_t n;
+    enum status st;
+
+    if ((st = spool_map(up->spool, &bytes, &n, f)) != ST_OK ||
+        (st = spool_create(store, max_bytes, &packed, f)) != ST_OK)
+        return st;
+    st = model_bundle_pack(bytes, n, store_tmp(store), max_bytes,
+                           &(struct bundle_sink){ packed, spool_sink }, name, f);
+    if (st != ST_OK) {
+        spool_free(packed);
+        return st;
+    }
+    spool_free(up->spool);
+    up->spool = packed;
+    snprintf(up->filename, sizeof up->filename, "%s", name);
+    return ST_OK;
+}
+
+/* Suffixes alone: what is inside is looked at later. */
+static bool is_model_name(const char *name)
+{
+    return has_suffix(name, ".pt") || has_suffix(name, ".onnx") || unpack_is_archive(name);
+}
+
 static enum status upload_file(struct request *rq, struct response *rs, struct fault *f)
 {
     struct upload up = { 0 };
@@ -147,11 +188,15 @@ static enum status upload_file(struct request *rq, struct response *rs, struct f
         (st = decode_command(rq, f)) != ST_OK)
         goto out;
     cmd = rq->command;
-    if (!up.has_file || !(has_suffix(up.filename, ".pt") || has_suffix(up.filename, ".onnx"))) {
+    if (!up.has_file || !is_model_name(up.filename)) {
         st = fault_set(f, ST_INVALID, "file",
-                       up.has_file ? "must be a .pt or .onnx file" : "is required");
+                       up.has_file ? "must be a .pt or .onnx file, or a .zip, .tar or .tar.gz with "
+                                     "an .onnx and its data files"
+                                   : "is required");
         goto out;
     }
+    if (unpack_is_archive(up.filename) && (st = open_bundle(rq, &up, f)) != ST_OK)
+        goto out;
     if ((st = check_file(up.spool, &card, f)) != ST_OK ||
         (st = check_suffix("file", up.filename, card, f)) != ST_OK ||
         (st = describe(cmd, card, f)) != ST_OK || (st = publish(rq, &up, cmd, f)) != ST_OK ||
