@@ -59,17 +59,37 @@ static enum status evaluate(struct graph *g, struct node *n, const struct call *
     return ST_OK;
 }
 
+/* Operators that multiply by weights, or one matrix by another, in floats and in integers. */
+static const struct product {
+    const char *type;
+    int weights;    /* input with the filters of a convolution; 0: a product of matrices */
+    bool of_inputs; /* each input element meets a filter, not each output element */
+} products[] = {
+    { "Conv", 1, false },          { "ConvInteger", 1, false },   { "QLinearConv", 3, false },
+    { "ConvTranspose", 1, true },  { "MatMul", 0, false },        { "Gemm", 0, false },
+    { "MatMulInteger", 0, false }, { "QLinearMatMul", 0, false },
+};
+
+static const struct product *find_product(const char *type)
+{
+    for (size_t i = 0; i < sizeof products / sizeof products[0]; i++)
+        if (strcmp(products[i].type, type) == 0)
+            return &products[i];
+    return NULL;
+}
+
 double call_work(const struct call *c)
 {
-    const struct value *x = call_in(c, 0), *w = call_in(c, 1), *y = call_out(c, 0);
+    const struct product *const product = find_product(c->node->type);
+    const struct value *x = call_in(c, 0), *y = call_out(c, 0);
+    const struct value *w = product && product->weights ? call_in(c, product->weights) : NULL;
     const struct attribute *kernel = node_attribute(c->node, "kernel_shape");
     const double in = x ? (double)value_elements(x) : 0, out = y ? (double)value_elements(y) : 0;
-    const char *type = c->node->type;
 
-    if (strcmp(type, "Conv") == 0 || strcmp(type, "ConvTranspose") == 0)
-        return (type[4] ? in : out) * (double)value_span(w, 1, w->rank);
-    if ((strcmp(type, "MatMul") == 0 || strcmp(type, "Gemm") == 0) && x && x->rank > 0)
-        return out * (double)x->dims[x->rank - (node_int(c->node, "transA", 0) ? 2 : 1)];
+    if (w)
+        return (product->of_inputs ? in : out) * (double)value_span(w, 1, w->rank);
+    if (product && x && x->rank > 0)
+        return out * (double)x->dims[x->rank - (node_int(c->node, "transA", 0) && x->rank > 1 ? 2 : 1)];
     if (kernel && kernel->kind == ATTRIBUTE_INTS && kernel->n == 2)
         return out * (double)kernel->ints[0] * (double)kernel->ints[1];
     return in + out;

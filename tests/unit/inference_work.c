@@ -1,0 +1,108 @@
+/* How much one run multiplies: products count in integers as they do in floats. */
+#include "tests/unit/test.h"
+
+#include <stdlib.h>
+#include "inference/predictor.h"
+#include "tests/unit/inference_run.h"
+
+enum { ONNX_U8 = 2, ONNX_I8 = 3 };
+
+static void scalar(struct buffer *g, const char *name, int type)
+{
+    static const float one = 1;
+    struct buffer t = onnx_tensor(name, type, 0, NULL, type == ONNX_FLOAT ? (const void *)&one : "",
+                                  type == ONNX_FLOAT ? 4 : 1);
+
+    pb_message(g, 5, &t);
+}
+
+static void zeros(struct buffer *g, const char *name, int type, int rank, const int64_t dims[])
+{
+    size_t n = type == ONNX_FLOAT ? 4 : 1;
+    struct buffer t;
+    void *p;
+
+    for (int i = 0; i < rank; i++)
+        n *= (size_t)dims[i];
+    p = calloc(1, n);
+    t = onnx_tensor(name, type, rank, dims, p, n);
+    pb_message(g, 5, &t);
+    free(p);
+}
+
+/* A node of x and weights w, with the scales and zero points that quantised ones ask for. */
+static double work_of(const char *type, const char *inputs, int element, int rank, const int64_t x[],
+                      const int64_t w[])
+{
+    struct buffer g = { 0 };
+    struct model *m;
+    double work;
+
+    onnx_value(&g, 11, "x", element, rank, x);
+    onnx_output(&g, "y");
+    zeros(&g, "w", element, rank, w);
+    scalar(&g, "s", ONNX_FLOAT);
+    scalar(&g, "z", element);
+    onnx_node(&g, type, inputs, "y", NULL);
+    m = run_load(&g, 17);
+    work = m ? m->graph->work : 0;
+    model_free(m);
+    return work;
+}
+
+TEST(products_count_their_multiplications_whatever_their_numbers_are)
+{
+    static const int64_t picture[] = { 1, 8, 10, 12 }, filters[] = { 16, 8, 3, 3 },
+                         up[] = { 8, 16, 3, 3 };
+    static const int64_t a[] = { 20, 30 }, b[] = { 30, 40 };
+    static const double conv = 16 * 8 * 10 * 8 * 3 * 3, matrix = 20 * 30 * 40;
+    static const struct {
+        const char *type, *inputs;
+        int element, rank;
+        const int64_t *x, *w;
+        double want;
+    } cases[] = {
+        { "Conv", "x w", ONNX_FLOAT, 4, picture, filters, conv },
+        { "ConvInteger", "x w", ONNX_U8, 4, picture, filters, conv },
+        { "QLinearConv", "x s z w s z s z", ONNX_U8, 4, picture, filters, conv },
+        { "ConvTranspose", "x w", ONNX_FLOAT, 4, picture, up, 8 * 10 * 12 * 16 * 3 * 3 },
+        { "MatMul", "x w", ONNX_FLOAT, 2, a, b, matrix },
+        { "Gemm", "x w", ONNX_FLOAT, 2, a, b, matrix },
+        { "MatMulInteger", "x w", ONNX_U8, 2, a, b, matrix },
+        { "QLinearMatMul", "x s z w s z s z", ONNX_U8, 2, a, b, matrix },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const double got = work_of(cases[i].type, cases[i].inputs, cases[i].element, cases[i].rank,
+                                   cases[i].x, cases[i].w);
+
+        if (got != cases[i].want)
+            TEST_FAIL_("%s: %.0f multiplications, not %.0f", cases[i].type, got, cases[i].want);
+    }
+}
+
+TEST(a_quantised_file_takes_what_the_same_network_takes_in_floats)
+{
+    char path[500];
+    struct model_card *card = NULL;
+    struct fault f = FAULT_INIT;
+    uint8_t *bytes = malloc(16 << 20);
+    size_t n = 0;
+    FILE *in;
+
+    if (!test_fixtures()) {
+        free(bytes);
+        SKIP("fixtures are absent");
+    }
+    snprintf(path, sizeof path, "%s/models/real/yolov8n_int8.onnx", test_fixtures());
+    if ((in = fopen(path, "rb"))) {
+        n = fread(bytes, 1, 16 << 20, in);
+        fclose(in);
+    }
+    CHECK_I64(model_card_read(bytes, n, &card, &f), ST_OK);
+    if (card)
+        CHECK_NEAR(card->flops / 1e9, 9.0,
+                   0.3); /* 8.7 in floats; and the steps in and out of integers */
+    model_card_free(card);
+    free(bytes);
+}
