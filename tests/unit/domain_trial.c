@@ -11,6 +11,7 @@
 #include "base/version.h"
 #include "domain/pictures.h"
 #include "domain/precision_gate.h"
+#include "inference/quantise/calibrate.h"
 #include "media/image.h"
 
 struct bench {
@@ -20,19 +21,26 @@ struct bench {
     struct digest pictures[LIMIT_TRIAL_PICTURES];
 };
 
-static struct digest publish(struct bench *b, const void *bytes, size_t n, char salt)
+static struct digest publish_bytes(struct bench *b, const void *bytes, size_t n, const char *more,
+                                   size_t nmore)
 {
-    const char note[3] = { 0x32, 1, salt }; /* behind a network or a JPEG: nobody minds */
     struct fault f = FAULT_INIT;
     struct spool *sp = NULL;
     struct digest d = { { 0 } };
     int64_t size;
 
     if (spool_create(b->store, 1 << 30, &sp, &f) != ST_OK || spool_write(sp, bytes, n, &f) != ST_OK ||
-        spool_write(sp, note, sizeof note, &f) != ST_OK || spool_publish(sp, &d, &size, &f) != ST_OK)
+        spool_write(sp, more, nmore, &f) != ST_OK || spool_publish(sp, &d, &size, &f) != ST_OK)
         TEST_FAIL_("%s", f.detail);
     spool_free(sp);
     return d;
+}
+
+static struct digest publish(struct bench *b, const void *bytes, size_t n, char salt)
+{
+    const char note[3] = { 0x32, 1, salt }; /* behind a network or a JPEG: nobody minds */
+
+    return publish_bytes(b, bytes, n, note, sizeof note);
 }
 
 static bool bench_open(struct bench *b, const char *model)
@@ -138,6 +146,58 @@ TEST(int8_without_a_calibration_is_unproven)
     CHECK_I64(t.verdict, AGREEMENT_UNPROVEN);
     CHECK_I64(t.seen.pictures, 0);
     CHECK(strlen(t.reason) > 10);
+    bench_close(&b);
+}
+
+/* A calibration of the model itself, from copies of one picture; and of what it was not made for. */
+TEST(int8_is_tried_with_the_calibration_of_these_weights)
+{
+    const struct bundled_picture *page = &bundled_pictures[BUNDLED_PICTURES - 1];
+    struct calibration *made = NULL;
+    struct calibrator *c = NULL;
+    struct buffer text = { 0 };
+    struct fault f = FAULT_INIT;
+    struct image im = { 0 };
+    struct digest calibration;
+    const void *model;
+    struct bench b;
+    struct trial t;
+    size_t n;
+
+    if (!precision_available(PRECISION_INT8))
+        SKIP("needs AVX-512 VNNI");
+    if (!bench_open(&b, "demo/digits.onnx"))
+        return;
+    REQUIRE(store_map(b.store, &b.subject.weights, &model, &n, &f) == ST_OK);
+    REQUIRE(image_decode(page->bytes, (size_t)(page->end - page->bytes), &im, &f) == ST_OK);
+    calibration = publish(&b, im.rgb, 100, 'x'); /* no calibration */
+    b.subject.calibration = &calibration;
+    t = run(&b, PRECISION_INT8);
+    CHECK_I64(t.verdict, AGREEMENT_UNPROVEN);
+    CHECK(strstr(t.reason, "damaged") != NULL);
+
+    REQUIRE(calibrator_create(model, n, NULL, 1, &c, &f) == ST_OK);
+    for (int i = 0; i < CALIBRATION_PICTURES; i++)
+        REQUIRE(calibrator_add(c, im.rgb, im.width, im.height, &f) == ST_OK);
+    REQUIRE(calibrator_finish(c, &made, &f) == ST_OK);
+    calibration_write(made, &text);
+    calibration = publish_bytes(&b, text.p, text.n, "", 0);
+    t = run(&b, PRECISION_INT8);
+    CHECK(t.verdict == AGREEMENT_PASSED || t.verdict == AGREEMENT_FAILED);
+    CHECK_I64(t.seen.pictures, 4 * BUNDLED_PICTURES);
+    CHECK(t.seen.findings > 50 && t.seen.agreeing > t.seen.findings / 2);
+    CHECK(t.seen.worst_likeness < 1 && t.seen.worst_difference > 0); /* another computation */
+    CHECK(t.candidate_ms > 0);
+
+    b.subject.weights = publish(&b, model, n, 'o'); /* the same network in other bytes */
+    t = run(&b, PRECISION_INT8);
+    CHECK_I64(t.verdict, AGREEMENT_UNPROVEN);
+    CHECK_STR(t.reason, "was made for another model file");
+    buffer_free(&text);
+    calibration_free(made);
+    calibrator_free(c);
+    image_free(&im);
+    store_unmap(model, n);
     bench_close(&b);
 }
 
