@@ -80,6 +80,12 @@ static enum status describe(struct model_create *cmd, const struct model_card *c
     return ST_OK;
 }
 
+/* The media type is right and the body not too long: it is the content that is no model for us. */
+static enum status of_content(enum status st)
+{
+    return st == ST_UNSUPPORTED || st == ST_TOO_LARGE ? ST_INVALID : st;
+}
+
 static enum status check_file(struct spool *spool, struct model_card **ret, struct fault *f)
 {
     const void *bytes;
@@ -88,8 +94,7 @@ static enum status check_file(struct spool *spool, struct model_card **ret, stru
 
     if (st == ST_OK && (st = model_card_read(bytes, n, ret, f)) != ST_OK) {
         f->field = "file";
-        if (st == ST_UNSUPPORTED) /* the media type is right, the content is not a model */
-            st = ST_INVALID;
+        st = of_content(st);
     }
     return st;
 }
@@ -277,8 +282,7 @@ static enum status read_stored(struct request *rq, const struct digest *d, struc
         return st;
     if ((st = model_card_read(bytes, n, ret, f)) != ST_OK) {
         f->field = "upload";
-        if (st == ST_UNSUPPORTED)
-            st = ST_INVALID;
+        st = of_content(st);
     }
     store_unmap(bytes, n);
     return st;
