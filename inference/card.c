@@ -9,6 +9,7 @@
 
 #include "inference/coco_names.h"
 #include "inference/notes.h"
+#include "inference/picture.h"
 #include "inference/pt/pt.h"
 
 enum { DEFAULT_SIDE = 640, DEFAULT_STRIDE = 32 };
@@ -30,36 +31,20 @@ void model_card_free(struct model_card *c)
     free(c);
 }
 
-/* One float32 picture of three planes, or of one? Otherwise a reason. */
-static const struct value *picture_input(const struct graph *g, char *why, size_t size)
-{
-    const struct value *v = g->ninputs == 1 ? &g->tensors[g->inputs[0]].v : NULL;
-    char shape[64];
-
-    if (!v)
-        snprintf(why, size, "it has %d inputs, and a picture is one", g->ninputs);
-    else if (v->type != DTYPE_F32 || v->rank != 4 || v->dims[0] > 1 ||
-             (v->dims[1] != 3 && v->dims[1] != 1 && v->dims[1] != -1))
-        snprintf(why, size, "its input (%s %s) is not one picture of three planes or one",
-                 dtype_name(v->type), value_shape_text(v, shape, sizeof shape));
-    else
-        return v;
-    return NULL;
-}
-
-enum status model_bind(const struct model *m, int planes, int height, int width, struct graph **ret,
-                       struct fault *f)
+enum status model_bind(const struct model *m, int height, int width, struct graph **ret, struct fault *f)
 {
     struct graph *g = graph_clone(m->graph);
-    const int64_t dims[4] = { 1, planes, height, width };
+    struct picture_layout layout = { 0 };
+    char why[160];
     enum status st;
 
     if (!g)
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
-    for (int i = 0; i < 4; i++)
-        if (g->tensors[g->inputs[0]].v.dims[i] == -1)
-            g->tensors[g->inputs[0]].v.dims[i] = dims[i];
-    if ((st = graph_infer(g, f)) != ST_OK) {
+    if (!picture_layout_read(g, &layout, why, sizeof why))
+        st = fault_set(f, ST_UNSUPPORTED, "model", "the model cannot be run: %s", why);
+    else if ((st = picture_bind(g, &layout, height, width, f)) == ST_OK)
+        st = graph_infer(g, f);
+    if (st != ST_OK) {
         graph_free(g);
         return st;
     }
@@ -77,21 +62,22 @@ static int side(int64_t fixed, int64_t noted)
 
 static enum status bind_own_size(struct opened_model *o, const struct notes *n, struct fault *f)
 {
-    const struct value *in = picture_input(o->model->graph, o->card->why_not, sizeof o->card->why_not);
+    struct picture_layout in = { 0 };
 
-    if (!in)
+    if (!picture_layout_read(o->model->graph, &in, o->card->why_not, sizeof o->card->why_not))
         return ST_OK;
-    o->dynamic = in->dims[2] == -1 && in->dims[3] == -1;
-    o->height = side(in->dims[2], n->height);
-    o->width = side(in->dims[3], n->width);
-    o->planes = in->dims[1] == 1 ? 1 : 3;
+    o->dynamic = in.height == -1 && in.width == -1;
+    o->height = side(in.height, n->height);
+    o->width = side(in.width, n->width);
+    o->planes = in.planes;
+    o->bytes = in.bytes;
     o->stride = n->stride > 0 && n->stride <= 1024 ? (int)n->stride : DEFAULT_STRIDE;
     if (o->height > LIMIT_MODEL_INPUT_PX || o->width > LIMIT_MODEL_INPUT_PX)
         return fault_set(f, ST_TOO_LARGE, "model", "the model's input is larger than %d pixels a side",
                          LIMIT_MODEL_INPUT_PX);
     o->card->input_height = o->dynamic && !n->height ? 0 : o->height;
     o->card->input_width = o->dynamic && !n->width ? 0 : o->width;
-    return model_bind(o->model, o->planes, o->height, o->width, &o->bound, f);
+    return model_bind(o->model, o->height, o->width, &o->bound, f);
 }
 
 /* Copies printable ASCII up to the end of a word. */
@@ -155,7 +141,7 @@ bool opened_model_head(const struct opened_model *o, const struct graph *g, int 
            ret->task == o->head.task && ret->nclasses == o->head.nclasses;
 }
 
-/* The family's, unless the file has its own scale of pixels. */
+/* The family's, unless the file has its own scale of pixels, or takes them as they are. */
 static void read_preprocess(struct opened_model *o, const struct notes *n)
 {
     struct preprocess *p = &o->preprocess;
@@ -165,6 +151,10 @@ static void read_preprocess(struct opened_model *o, const struct notes *n)
         const int from = p->bgr ? 2 - c : c;
         p->mean[c] = 255 * n->mean[from];
         p->scale[c] = 1 / (255 * n->deviation[from]);
+    }
+    for (int c = 0; o->bytes && c < 3; c++) {
+        p->mean[c] = 0;
+        p->scale[c] = 1;
     }
 }
 

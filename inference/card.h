@@ -18,6 +18,7 @@ struct opened_model {
     int height, width;            /* of `bound` */
     int planes;                   /* of the input: 3, or 1 for grey */
     int stride;                   /* input sides are multiples of it */
+    bool bytes;                   /* it is of uint8: pixels as they are */
     bool dynamic;                 /* other sizes may be bound */
 };
 
@@ -32,8 +33,9 @@ enum status opened_model_read(const void *bytes, size_t n, struct opened_model *
                               struct fault *f) MUST_USE;
 void opened_model_free(struct opened_model *o);
 
-/* A clone with inputs of 1 x planes x height x width, inferred. */
-enum status model_bind(const struct model *m, int planes, int height, int width, struct graph **ret,
+/* A clone with an input of floats, 1 x planes x height x width, whatever the file's is (picture.h);
+ * inferred. */
+enum status model_bind(const struct model *m, int height, int width, struct graph **ret,
                        struct fault *f) MUST_USE;
 
 /* The head of a graph bound to another size: the same family, or false. */

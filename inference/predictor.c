@@ -155,7 +155,7 @@ static enum status compile_size(const struct predictor *d, const struct compiled
 
     if (at == NO_SIZE)
         return fault_set(f, ST_UNAVAILABLE, "imgsz", "too many input sizes are in use at once");
-    if ((st = model_bind(d->source.model, d->source.planes, c.height, c.width, &g, f)) != ST_OK)
+    if ((st = model_bind(d->source.model, c.height, c.width, &g, f)) != ST_OK)
         return st;
     if (d->source.head.family && !opened_model_head(&d->source, g, c.height, c.width, &c.head)) {
         graph_free(g);

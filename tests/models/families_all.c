@@ -104,7 +104,7 @@ static void compare_at_some_size(const struct opened_model *o, struct result *r)
         r->left_out = true;
     else if (!o->dynamic || o->height <= LARGE)
         compare(o->bound, r);
-    else if (model_bind(o->model, 3, SMALL, SMALL, &g, &f) == ST_OK)
+    else if (model_bind(o->model, SMALL, SMALL, &g, &f) == ST_OK)
         compare(g, r);
     else
         snprintf(r->verdict, sizeof r->verdict, "%s", f.detail);
