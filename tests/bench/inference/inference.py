@@ -31,7 +31,7 @@ GOALS = {
     ("yolo26n", "f32"): (1.3, 1.3), ("yolo26n", "bf16"): (2.1, 2.1),
     ("yolo11n-cls", "f32"): (1.5, 1.5),
 }
-PRECISIONS = ("f32", "bf16", "int8")
+PRECISIONS = ("f32", "bf16", "f16", "int8")
 DEBIAN_PYTHON = "/usr/bin/python3"  # the one that python3-opencv belongs to
 
 
@@ -210,7 +210,7 @@ class Bench:
 
         for precision in (*PRECISIONS, "avx2"):
             line = f"{name}-{precision}-{threads}t" if precision != "avx2" else f"{name}-f32-{threads}t-avx2"
-            goal = GOALS.get((name, precision))
+            goal = GOALS.get((name, "bf16" if precision == "f16" else precision))
             goal = f">= {goal[threads - 1]}" if goal else "-"
             if everybody[precision].why:
                 absent(line, "ms", everybody[precision].why, goal)

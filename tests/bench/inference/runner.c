@@ -28,6 +28,7 @@
 #include "inference/card.h"
 #include "inference/graph/passes.h"
 #include "inference/plan/context.h"
+#include "inference/precision.h"
 #include "inference/predictor.h"
 #include "inference/quantise/calibrate.h"
 #include "media/encode.h"
@@ -125,9 +126,9 @@ static double run_ms(struct context *c)
 
 static enum precision precision_of(const char *name)
 {
-    return strcmp(name, "bf16") == 0   ? PRECISION_BF16
-           : strcmp(name, "int8") == 0 ? PRECISION_INT8
-                                       : PRECISION_F32;
+    enum precision p = PRECISION_F32;
+
+    return precision_find(name, &p) ? p : PRECISION_F32;
 }
 
 static struct calibration *read_calibration(const char *path)
