@@ -30,8 +30,8 @@ static bool find_readers(const struct graph *g, struct readers *r)
 static bool settle(struct graph *g, struct readers *r)
 {
     static bool (*const passes[])(struct graph *, const struct readers *) = {
-        pass_dead_code, pass_identity, pass_dequantise, pass_attention,  pass_conv_bias,
-        pass_batchnorm, pass_silu,     pass_hard_swish, pass_activation, pass_residual,
+        pass_dead_code, pass_identity,   pass_dequantise, pass_attention, pass_affine_behind,
+        pass_silu,      pass_hard_swish, pass_activation, pass_residual,  pass_affine_in_front,
     };
     bool ok = true, changed = true;
 
@@ -53,6 +53,8 @@ enum status graph_optimise(struct graph *g, struct fault *f)
         pass_rows(g, &r);
         ok = settle(g, &r);
     }
+    if (ok && find_readers(g, &r) && pass_affine(g, &r))
+        ok = settle(g, &r);
     free(r.count);
     free(r.node);
     return ok ? ST_OK : fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");

@@ -20,15 +20,19 @@ bool pass_dead_code(struct graph *g, const struct readers *r);
 bool pass_identity(struct graph *g, const struct readers *r);
 /* Quantised networks back to float32 (dequantise.c). r is not used: NULL will do. */
 bool pass_dequantise(struct graph *g, const struct readers *r);
-/* Conv without a bias, then Add of one number a channel. */
-bool pass_conv_bias(struct graph *g, const struct readers *r);
-/* BatchNormalization after Conv or ConvTranspose: into its weights and bias. */
-bool pass_batchnorm(struct graph *g, const struct readers *r);
+/* Products and sums with one number a channel, and BatchNormalization (affine.c): behind a Conv, a
+ * ConvTranspose or an Affine, into its weights and bias. */
+bool pass_affine_behind(struct graph *g, const struct readers *r);
+/* The same in front of a Conv, whose border must not be shifted. */
+bool pass_affine_in_front(struct graph *g, const struct readers *r);
+/* What is left of that, and PRelu: Affine. When no other pass finds anything: it hides what they know.
+ */
+bool pass_affine(struct graph *g, const struct readers *r);
 /* x * Sigmoid(x) becomes SiLU(x); x * HardSigmoid(x, 1/6, 1/2) becomes HardSwish(x). */
 bool pass_silu(struct graph *g, const struct readers *r);
 /* x * Clip(x + 3, 0, 6) / 6 becomes HardSwish(x). */
 bool pass_hard_swish(struct graph *g, const struct readers *r);
-/* Conv or ConvTranspose, then an activation that only it feeds. */
+/* Conv, ConvTranspose or Affine, then an activation that only it feeds. */
 bool pass_activation(struct graph *g, const struct readers *r);
 /* Conv, then Add of a tensor of the same shape. */
 bool pass_residual(struct graph *g, const struct readers *r);

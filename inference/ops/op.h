@@ -90,7 +90,7 @@ enum status call_list(const struct call *c, const char *attribute, int input, st
 /* The same at run time, where it was checked at load. */
 void call_list_checked(const struct call *c, const char *attribute, int input, struct int_list *ret);
 
-extern const struct op ops_attention[], ops_binary[], ops_cast[], ops_concat[], ops_conv[],
+extern const struct op ops_affine[], ops_attention[], ops_binary[], ops_cast[], ops_concat[], ops_conv[],
     ops_conv_transpose[], ops_gather[], ops_gemm[], ops_norm[], ops_pad[], ops_pool[], ops_reduce[],
     ops_resize[], ops_shape[], ops_slice[], ops_softmax[], ops_split[], ops_transpose[], ops_unary[],
     ops_where[], ops_topk[], ops_yolo_anchors[], ops_yolo_decode[], ops_yolo_rows[], ops_along[],

@@ -5,12 +5,12 @@
 #include "inference/ops/op.h"
 
 static const struct op *const families[] = {
-    ops_along,          ops_attention, ops_binary,    ops_cast,   ops_concat,   ops_conv,
-    ops_conv_transpose, ops_depth,     ops_einsum,    ops_gather, ops_gemm,     ops_grid_sample,
-    ops_integer,        ops_norm,      ops_pad,       ops_pool,   ops_quantize, ops_reduce,
-    ops_resize,         ops_scatter,   ops_shape,     ops_slice,  ops_softmax,  ops_split,
-    ops_suppress,       ops_topk,      ops_transpose, ops_unary,  ops_where,    ops_yolo_anchors,
-    ops_yolo_decode,    ops_yolo_rows,
+    ops_affine,       ops_along,          ops_attention, ops_binary,    ops_cast,   ops_concat,
+    ops_conv,         ops_conv_transpose, ops_depth,     ops_einsum,    ops_gather, ops_gemm,
+    ops_grid_sample,  ops_integer,        ops_norm,      ops_pad,       ops_pool,   ops_quantize,
+    ops_reduce,       ops_resize,         ops_scatter,   ops_shape,     ops_slice,  ops_softmax,
+    ops_split,        ops_suppress,       ops_topk,      ops_transpose, ops_unary,  ops_where,
+    ops_yolo_anchors, ops_yolo_decode,    ops_yolo_rows,
 };
 
 const struct op *op_at(int i)

@@ -86,6 +86,7 @@ struct call lower_call(const struct lowering *l, const struct node *n, const str
 
 void lower_conv(struct lowering *l, const struct node *n);
 void lower_conv_transpose(struct lowering *l, const struct node *n);
+void lower_affine(struct lowering *l, const struct node *n);
 void lower_attention(struct lowering *l, const struct node *n);
 void lower_pool(struct lowering *l, const struct node *n);
 void lower_yolo_decode(struct lowering *l, const struct node *n);

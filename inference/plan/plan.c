@@ -64,8 +64,8 @@ static enum status lower_nodes(struct lowering *l)
 /* Between convolutions and what moves their results about, tensors are 16-bit floats. */
 static void find_narrow(struct lowering *l, enum dtype type)
 {
-    static const char *const readers[] = { "Conv",  "ConvTranspose", "Concat",
-                                           "Split", "Resize",        "MaxPool" };
+    static const char *const readers[] = { "Conv",   "ConvTranspose", "Concat", "Split",
+                                           "Resize", "MaxPool",       "Affine" };
 
     l->narrow_type = type;
     for (int i = 0; i < l->graph->nnodes; i++) {
