@@ -68,6 +68,7 @@ enum status model_calibration_find(struct db *db, int64_t file, struct kept_cali
 /* The file is there when the row is committed, whatever a sweeper did in between. */
 static enum status settle(void *spool, struct fault *f)
 {
+    (void)failpoint("calibration_row");
     return spool_settle(spool, f);
 }
 
