@@ -71,6 +71,7 @@ static enum status bind_own_size(struct opened_model *o, const struct notes *n, 
     o->width = side(in.width, n->width);
     o->planes = in.planes;
     o->bytes = in.bytes;
+    o->sized = in.sized;
     o->stride = n->stride > 0 && n->stride <= 1024 ? (int)n->stride : DEFAULT_STRIDE;
     if (o->height > LIMIT_MODEL_INPUT_PX || o->width > LIMIT_MODEL_INPUT_PX)
         return fault_set(f, ST_TOO_LARGE, "model", "the model's input is larger than %d pixels a side",
@@ -113,6 +114,7 @@ static void read_facts(struct opened_model *o, const struct notes *n)
         .keypoints = n->keypoints,
         .keypoint_dims = n->keypoint_dims,
         .from_yolo = n->from_yolo,
+        .sized = o->sized,
     };
     for (int t = 0; n->task && t < TASK__COUNT; t++)
         if (strcmp(n->task, task_names[t]) == 0) {

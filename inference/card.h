@@ -19,6 +19,7 @@ struct opened_model {
     int planes;                   /* of the input: 3, or 1 for grey */
     int stride;                   /* input sides are multiples of it */
     bool bytes;                   /* it is of uint8: pixels as they are */
+    bool sized;                   /* it asks for the picture's size too */
     bool dynamic;                 /* other sizes may be bound */
 };
 

@@ -11,6 +11,15 @@ static bool is_planes(int64_t dim)
     return dim == 3 || dim == 1;
 }
 
+/* int64 [1, 2], by the names that RT-DETR and its descendants use. */
+static bool asks_for_size(const struct graph *g, int input)
+{
+    const struct tensor *t = &g->tensors[input];
+
+    return t->v.type == DTYPE_I64 && t->v.rank == 2 && t->v.dims[0] <= 1 && t->v.dims[1] == 2 &&
+           (strcmp(t->name, "orig_target_sizes") == 0 || strcmp(t->name, "orig_size") == 0);
+}
+
 /* Planes first unless the shape can only mean the other. */
 static bool has_planes_last(const struct value *v)
 {
@@ -19,7 +28,8 @@ static bool has_planes_last(const struct value *v)
 
 bool picture_layout_read(const struct graph *g, struct picture_layout *ret, char *why, size_t size)
 {
-    const struct value *v = g->ninputs == 1 ? &g->tensors[g->inputs[0]].v : NULL;
+    const bool sized = g->ninputs == 2 && asks_for_size(g, g->inputs[1]);
+    const struct value *v = g->ninputs == 1 || sized ? &g->tensors[g->inputs[0]].v : NULL;
     char shape[64];
     int at;
 
@@ -38,7 +48,8 @@ bool picture_layout_read(const struct graph *g, struct picture_layout *ret, char
                                     .height = v->dims[at == 3 ? 1 : 2],
                                     .width = v->dims[at == 3 ? 2 : 3],
                                     .last = at == 3,
-                                    .bytes = v->type == DTYPE_U8 };
+                                    .bytes = v->type == DTYPE_U8,
+                                    .sized = sized };
     return true;
 }
 
@@ -49,6 +60,22 @@ static void set_size(struct value *v, const struct picture_layout *l, int height
     for (int i = 0; i < 4; i++)
         if (v->dims[i] == -1)
             v->dims[i] = l->last ? last[i] : first[i];
+}
+
+/* The second input becomes a constant. */
+static bool answer_size(struct graph *g, int height, int width)
+{
+    struct value *v = &g->tensors[g->inputs[1]].v;
+    int64_t *size = arena_array(g->arena, 2, sizeof *size);
+
+    if (!size)
+        return false;
+    size[0] = width;
+    size[1] = height;
+    v->dims[0] = 1;
+    v->data = size;
+    g->ninputs = 1;
+    return true;
 }
 
 /* A node from one tensor to another with one attribute; false: out of memory. */
@@ -109,6 +136,8 @@ enum status picture_bind(struct graph *g, const struct picture_layout *l, int he
                          struct fault *f)
 {
     set_size(&g->tensors[g->inputs[0]].v, l, height, width);
+    if (l->sized && !answer_size(g, height, width))
+        return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     if (!l->last && !l->bytes)
         return ST_OK;
     if (!put_in_front(g, l, height, width))

@@ -9,11 +9,11 @@
 
 /* Those that need the most to be true come first. */
 static const struct family *const families[] = {
-    &family_yolo_classify, &family_yunet,           &family_ultraface,  &family_ssd,
-    &family_nanodet,       &family_fastestdet,      &family_dbnet,      &family_yolox,
-    &family_nanodet_plus,  &family_kept_rows,       &family_kept_parts, &family_rows,
-    &family_rtdetr,        &family_yolov6,          &family_yolov5,     &family_yolov8,
-    &family_classifier,    &family_yolov5_classify,
+    &family_yolo_classify, &family_yunet,      &family_ultraface,       &family_ssd,
+    &family_nanodet,       &family_fastestdet, &family_dbnet,           &family_yolox,
+    &family_nanodet_plus,  &family_kept_rows,  &family_rtdetr_parts,    &family_kept_parts,
+    &family_rows,          &family_rtdetr,     &family_yolov6,          &family_yolov5,
+    &family_yolov8,        &family_classifier, &family_yolov5_classify,
 };
 
 enum { NFAMILIES = sizeof families / sizeof families[0] };

@@ -24,6 +24,7 @@ struct head_facts {
     bool end_to_end;                  /* the metadata says: rows of finished boxes */
     int64_t keypoints, keypoint_dims; /* "kpt_shape", or 0 */
     bool from_yolo;                   /* metadata as the YOLO packages write it */
+    bool sized;                       /* the graph asks for the picture's size beside the picture */
     bool focus;       /* the graph starts by cutting the picture into its even and odd pixels */
     bool exponential; /* the graph takes exponentials itself: sizes are finished */
     size_t noutputs;

@@ -5,7 +5,9 @@
  * "kept-rows": one matrix [n, 6] of x0, y0, x1, y1 and score and class, or [n, 7] with the image in
  * front; YOLOv7 and YOLO-NAS differ in which of the two comes first, and the graph tells: a class was an
  * integer. "kept-parts": boxes [n, 4] or [1, n, 4], scores and classes of n elements, and perhaps how
- * many of them count: torchvision, YOLO-NAS by batches, TensorRT's names.
+ * many of them count: torchvision, YOLO-NAS by batches, TensorRT's names. "rtdetr-parts": the same of as
+ * many rows as there are queries, of networks that see the picture stretched and ask for its size:
+ * RT-DETR's own exports, and those of its descendants.
  *
  * Boxes are in pixels of the input, or in parts of it where no coordinate is above 2.
  */
@@ -151,6 +153,11 @@ static bool recognise_parts(const struct head_facts *f, struct head *ret)
            (late || f->outputs[l->objectness].v.type == DTYPE_I64);
 }
 
+static bool recognise_sized_parts(const struct head_facts *f, struct head *ret)
+{
+    return f->sized && recognise_parts(f, ret);
+}
+
 static void decode_parts(const struct head *h, const struct value out[], float conf,
                          struct candidates *ret)
 {
@@ -187,5 +194,14 @@ const struct family family_kept_parts = {
     .preprocess = &preprocess_yolo,
     .variable = true,
     .recognise = recognise_parts,
+    .decode = decode_parts,
+};
+
+const struct family family_rtdetr_parts = {
+    .name = "rtdetr-parts",
+    .suppression = SUPPRESS_NONE,
+    .preprocess = &preprocess_stretched,
+    .variable = true,
+    .recognise = recognise_sized_parts,
     .decode = decode_parts,
 };

@@ -100,7 +100,7 @@ static bool recognise_yolov8(const struct head_facts *f, struct head *ret)
     return false;
 }
 
-/* Fails where the operators do, as most exports sample with GridSample; those that do not are read. */
+/* As the Ultralytics package writes it; the authors' own export is in kept.c. */
 static bool recognise_rtdetr(const struct head_facts *f, struct head *ret)
 {
     const struct value *v = &f->outputs[0].v;
