@@ -81,25 +81,23 @@ static enum status bench_time(struct bench *b, struct fault *f)
     return st;
 }
 
-static const char *label(const struct step *s)
-{
-    return step_name(s);
-}
-
+/* Behind the steps come the late nodes. */
 static void print_step(const struct bench *b, int i, double ms, double total)
 {
-    const struct step *s = &b->plan->steps[i];
+    const struct plan *p = b->plan;
+    const struct step *s = i < p->nsteps ? &p->steps[i] : NULL;
+    const struct node *n = s ? s->node : &p->graph->nodes[p->late.nodes[i - p->nsteps]];
     char name[64];
 
     printf("%4d  %8.3f ms %5.1f %%  %-18s %-28s %s\n", i, ms, total > 0 ? 100 * ms / total : 0,
-           s->node ? s->node->type : "-", label(s),
-           s->node ? text_printable(s->node->name, name, sizeof name) : "reorder");
+           n ? n->type : "-", s ? step_name(s) : "late",
+           n ? text_printable(n->name, name, sizeof name) : "reorder");
 }
 
 /* Medians of each step over as many runs again. */
 static enum status bench_profile(struct bench *b, struct fault *f)
 {
-    const size_t nsteps = (size_t)b->plan->nsteps;
+    const size_t nsteps = (size_t)b->plan->nsteps + (size_t)b->plan->late.nnodes;
     double *all = calloc(nsteps * b->runs + 1, sizeof *all), *steps = calloc(nsteps + 1, sizeof *steps),
            *line = calloc(b->runs + 1, sizeof *line), total = 0;
     enum status st = all && steps && line ? ST_OK : fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");

@@ -196,6 +196,20 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
+static enum status profile_late(struct context *c, double ms[], struct fault *f)
+{
+    const struct late_part *p = &c->plan->late;
+    enum status st = ST_OK;
+
+    evaluation_begin(&c->late);
+    for (int i = 0; st == ST_OK && i < p->nnodes; i++) {
+        const double start = now_ms();
+        st = evaluation_run_late(&c->late, &c->late.g->nodes[p->nodes[i]], f);
+        ms[i] = now_ms() - start;
+    }
+    return st;
+}
+
 enum status context_profile(struct context *c, double ms[], struct fault *f)
 {
     enum status st = ST_OK;
@@ -206,7 +220,7 @@ enum status context_profile(struct context *c, double ms[], struct fault *f)
         st = run_step(c, i, f);
         ms[i] = now_ms() - start;
     }
-    return st;
+    return st == ST_OK && c->plan->late.nnodes ? profile_late(c, ms + c->plan->nsteps, f) : st;
 }
 
 enum status context_observe(struct context *c,

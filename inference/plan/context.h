@@ -28,7 +28,8 @@ enum status context_observe(struct context *c,
                                         const struct value *v),
                             void *who, struct fault *f) MUST_USE;
 
-/* Milliseconds of each step of one run, for reports; ms[nsteps]. */
+/* Milliseconds of each step of one run, then of each late node, for reports; ms[nsteps + late.nnodes].
+ */
 enum status context_profile(struct context *c, double ms[], struct fault *f) MUST_USE;
 
 #endif

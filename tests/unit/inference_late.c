@@ -108,6 +108,28 @@ TEST(as_many_rows_come_out_as_a_run_finds)
     runner_close(&r);
 }
 
+/* Times of the steps, and behind them those of the late nodes, each of which has run. */
+TEST(a_profile_times_late_nodes_too)
+{
+    const float x[] = { 0, 5, 0, 6 };
+    struct fault f = FAULT_INIT;
+    double ms[16];
+    struct buffer g = GRAPH(4);
+    struct runner r;
+
+    onnx_node(&g, "NonZero", "x", "places", NULL);
+    onnx_node(&g, "Neg", "places", "y", NULL);
+    REQUIRE(runner_open(&r, &g, 13));
+    REQUIRE(runner_run(&r, x));
+    CHECK_I64(r.plan->late.nnodes, 2);
+    for (int i = 0; i < 16; i++)
+        ms[i] = -1;
+    CHECK(context_profile(r.context, ms, &f) == ST_OK);
+    for (int i = 0; i < 16; i++)
+        CHECK((ms[i] >= 0) == (i < r.plan->nsteps + 2));
+    runner_close(&r);
+}
+
 TEST(what_is_known_at_load_is_evaluated_there)
 {
     struct buffer g = GRAPH(4);
