@@ -167,7 +167,7 @@ static enum status open_bundle(struct request *rq, struct upload *up, struct fau
                            &(struct bundle_sink){ packed, spool_sink }, name, f);
     if (st != ST_OK) {
         spool_free(packed);
-        return st;
+        return of_content(st);
     }
     spool_free(up->spool);
     up->spool = packed;
