@@ -71,6 +71,7 @@ enum {
     LIMIT_PREDICTION_BYTES = 256 << 20,
     LIMIT_MODEL_INPUT_PX = 4096, /* side of a network's input */
     LIMIT_MODEL_KERNELS = 8192,  /* compiled primitives: each is machine code of its own */
+    LIMIT_PLAN_AVOIDED = 256,    /* layers that a check keeps from their kernels */
 
     LIMIT_LITERAL_BYTES = 4 << 20, /* a Python literal in a model's metadata */
     LIMIT_LITERAL_DEPTH = 32,

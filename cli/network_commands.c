@@ -35,6 +35,7 @@ const struct command network_commands[] = {
         .help = "compare the compiled network with the plain interpreter",
         .options = { { "image", "FILE", "a picture as input (default: random numbers)", false },
                      OPTION_SHAPE, OPTION_PRECISION, OPTION_CALIBRATION, OPTION_THREADS, OPTION_EXACT,
+                     { "layers", NULL, "each layer by itself; those in plain loops are listed", false },
                      { "tolerance", "X", "largest |difference| / (1 + |value|) (default by precision)",
                        false } },
         .run = run_verify,

@@ -1,16 +1,11 @@
-/*
- * fovea model run: arrays in, arrays out. fovea model verify: the compiled plan against the plain
- * interpreter.
- */
+/* fovea model run: arrays in, arrays out. */
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "base/json.h"
 #include "cli/network.h"
-#include "inference/compare.h"
 #include "inference/graph/passes.h"
 #include "inference/npy.h"
 #include "inference/plan/context.h"
@@ -117,69 +112,6 @@ enum status run_run(struct cli *c, struct fault *f)
     else
         st = run_planned(c, &n, &o, f);
 out:
-    network_close(&n);
-    return st;
-}
-
-/* What float32 in another order, or fewer bits, may make of outputs: |difference| / (1 + |value|). */
-static double tolerance_of(const struct compile_options *o)
-{
-    return o->precision == PRECISION_INT8   ? 0.2
-           : o->precision == PRECISION_BF16 ? 0.4
-           : o->precision == PRECISION_F16  ? 0.1
-           : o->exact                       ? 2e-4
-                                            : 1e-3;
-}
-
-static void print_comparisons(const struct cli *c, const struct comparisons *all)
-{
-    char name[64], shape[96];
-
-    for (int i = 0; i < all->n; i++) {
-        const struct comparison *r = &all->items[i];
-        text_printable(r->name, name, sizeof name);
-        value_shape_text(&r->shape, shape, sizeof shape);
-        if (c->json)
-            printf("%s{\"name\":\"%s\",\"shape\":\"%s\",\"absolute\":%.9g,\"relative\":%.9g,"
-                   "\"own\":%.9g,\"ok\":%s}",
-                   i ? "," : "[", name, shape, fmin(r->absolute, 1e38), fmin(r->relative, 1e38),
-                   fmin(r->own, 1e38), r->ok ? "true" : "false");
-        else
-            printf("%-4s %-24s %-20s absolute %-11.4g relative %.4g%s\n", r->ok ? "ok" : "BAD", name,
-                   shape, r->absolute, r->relative,
-                   r->own > 0 && r->ok ? " (no less stable than the network)" : "");
-    }
-    if (c->json)
-        printf("]\n");
-    else if (all->before_ranking)
-        printf("(compared before the ranking that turns near ties into another order)\n");
-}
-
-enum status run_verify(struct cli *c, struct fault *f)
-{
-    const char *const picture = cli_option(c, "image");
-    struct compile_options o = { .threads = 1 };
-    struct comparisons all = { .n = 0 };
-    const struct comparison *bad;
-    struct network n = { .graph = NULL };
-    double tolerance;
-    enum status st;
-
-    if ((st = network_options(c, &o, f)) != ST_OK ||
-        (st = cli_number(c, "tolerance", 0, 1e9, tolerance_of(&o), &tolerance, f)) != ST_OK ||
-        (st = network_open(c, &n, f)) != ST_OK || (st = network_calibration(c, &n, &o, f)) != ST_OK ||
-        (st = network_bind(&n, cli_option(c, "shape"), f)) != ST_OK ||
-        (st = network_fill(&n, f)) != ST_OK ||
-        (picture && (st = network_read_picture(&n, picture, f)) != ST_OK))
-        goto out;
-    if ((st = graph_compare(n.graph, &o, n.inputs, tolerance, &all, f)) != ST_OK)
-        goto out;
-    print_comparisons(c, &all);
-    if ((bad = comparisons_bad(&all)))
-        st = fault_set(f, ST_CONFLICT, NULL, "the plan differs from the reference by %.4g, more than %g",
-                       bad->relative, tolerance);
-out:
-    comparisons_free(&all);
     network_close(&n);
     return st;
 }

@@ -27,7 +27,8 @@ struct compiled {
 struct predictor {
     struct opened_model source; /* `bound` has moved into sizes[0] */
     struct compile_options compile;
-    bool views; /* weights lie in the caller's bytes */
+    struct avoided avoid; /* that compile points to */
+    bool views;           /* weights lie in the caller's bytes */
     pthread_mutex_t
         *lock; /* of what follows; behind a pointer so that a run may take a const predictor */
     struct compiled *sizes; /* [SIZES_MAX] */
@@ -108,6 +109,10 @@ enum status predictor_load(const void *bytes, size_t n, const struct load_option
     pthread_mutex_init(d->lock, NULL);
     d->compile = o ? o->compile : (struct compile_options){ 0 };
     d->compile.precision = precision_of(PRECISION_AUTO, d->compile.precision, d->compile.exact);
+    if (d->compile.avoid) {
+        d->avoid = *d->compile.avoid;
+        d->compile.avoid = &d->avoid;
+    }
     d->views = o && o->bytes_stay;
     if (d->compile.calibration && (st = calibration_check(d->compile.calibration, bytes, n, f)) != ST_OK)
         goto out;
@@ -147,12 +152,13 @@ static enum status compile_size(const struct predictor *d, const struct compiled
                                 struct fault *f)
 {
     const int at = place_for_size(d);
-    const struct compile_options how = { d->compile.threads, wanted->precision, wanted->exact,
-                                         d->compile.calibration };
+    struct compile_options how = d->compile;
     struct compiled c = *wanted;
     struct graph *g;
     enum status st;
 
+    how.precision = wanted->precision;
+    how.exact = wanted->exact;
     if (at == NO_SIZE)
         return fault_set(f, ST_UNAVAILABLE, "imgsz", "too many input sizes are in use at once");
     if ((st = model_bind(d->source.model, c.height, c.width, &g, f)) != ST_OK)

@@ -188,6 +188,21 @@ enum status context_run(struct context *c, struct fault *f)
     return st == ST_OK && c->plan->late.nnodes ? late_run(&c->late, &c->plan->late, f) : st;
 }
 
+enum status context_steps(struct context *c, int first, int last, struct fault *f)
+{
+    enum status st = ST_OK;
+
+    kernel_stream_begin(c->stream);
+    for (int i = first; st == ST_OK && i < last; i++)
+        st = run_step(c, i, f);
+    return st;
+}
+
+struct value context_slot(const struct context *c, int slot)
+{
+    return slot_value(c, slot);
+}
+
 static double now_ms(void)
 {
     struct timespec t;

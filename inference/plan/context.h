@@ -19,6 +19,11 @@ struct value context_output(const struct context *c, int i);
 
 enum status context_run(struct context *c, struct fault *f) MUST_USE;
 
+/* Steps first to last - 1 of a run, for who stops in between; what is late is not run. */
+enum status context_steps(struct context *c, int first, int last, struct fault *f) MUST_USE;
+/* What stands in a slot's memory now. */
+struct value context_slot(const struct context *c, int slot);
+
 /*
  * One run that shows what each step has written as soon as it is there: later steps may use its memory.
  * output: which of the step's.

@@ -23,6 +23,8 @@ struct lowering {
     bool *byte_convs;              /* nodes that multiply bytes */
     int block;
     bool exact; /* direct convolutions only */
+    const struct avoided *avoid;
+    bool avoid_own; /* by the node at hand */
     enum status st;
     struct fault *fault;
 };

@@ -236,7 +236,7 @@ static struct conv_kernel *own_kernel(const struct lowering *l, const struct nod
     struct conv_kernel *k = NULL;
     float *weights, *bias;
 
-    if (l->block != 16 || !conv_kernel_suits(&s, CONV_DIRECT))
+    if (l->avoid_own || l->block != 16 || !conv_kernel_suits(&s, CONV_DIRECT))
         return NULL;
     weights = phase_weights(t, p, t->ci);
     bias = phase_bias(t, p);

@@ -34,6 +34,33 @@ int plan_root(const struct plan *p, int slot, size_t *ret_offset)
     return slot;
 }
 
+/* By the operator's own way, unless that is to be avoided. */
+static void lower_node(struct lowering *l, const struct node *n)
+{
+    const enum avoidance avoid = avoided_how(l->avoid, l->graph, n);
+
+    l->avoid_own = avoid == AVOID_OWN;
+    if (n->op->lower && avoid != AVOID_FAST)
+        n->op->lower(l, n);
+    else
+        lower_reference(l, n);
+}
+
+/* Where its outputs are now; later copies in other forms have lifetimes of their own. */
+static void trace_node(struct lowering *l, const struct node *n)
+{
+    for (int i = 0; i < n->noutputs; i++) {
+        const int t = n->outputs[i];
+        const int forms[] = { t == GRAPH_NONE ? GRAPH_NONE : l->plain[t],
+                              t == GRAPH_NONE ? GRAPH_NONE : l->blocked[t],
+                              t == GRAPH_NONE ? GRAPH_NONE : l->narrow[t],
+                              t == GRAPH_NONE ? GRAPH_NONE : l->bytes[t] };
+        for (int k = 0; t != GRAPH_NONE && k < 4; k++)
+            if (forms[k] != GRAPH_NONE && l->plan->traces[t].slot == GRAPH_NONE)
+                l->plan->traces[t] = (struct trace){ forms[k], l->quanta[t] };
+    }
+}
+
 static enum status lower_nodes(struct lowering *l)
 {
     const struct graph *g = l->graph;
@@ -48,10 +75,9 @@ static enum status lower_nodes(struct lowering *l)
         const struct node *n = &g->nodes[i];
         if (n->dead || late_mark(n, l->plan->late.tensors))
             continue;
-        if (n->op->lower)
-            n->op->lower(l, n);
-        else
-            lower_reference(l, n);
+        lower_node(l, n);
+        trace_node(l, n);
+        l->plan->ends[i] = l->plan->nsteps;
     }
     for (int i = 0; l->st == ST_OK && i < g->noutputs; i++)
         l->plan->outputs[i] =
@@ -124,9 +150,12 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
                         struct fault *f)
 {
     struct plan *p = calloc(1, sizeof *p);
-    struct lowering l = {
-        .graph = g, .plan = p, .block = kernel_block(), .exact = o && o->exact, .fault = f
-    };
+    struct lowering l = { .graph = g,
+                          .plan = p,
+                          .block = kernel_block(),
+                          .exact = o && o->exact,
+                          .avoid = o ? o->avoid : NULL,
+                          .fault = f };
     enum status st;
 
     if (!p) {
@@ -142,10 +171,12 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
     l.bytes = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.bytes);
     l.quanta = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *l.quanta);
     l.byte_convs = arena_array(g->arena, (size_t)g->nnodes + 1, sizeof *l.byte_convs);
+    p->ends = arena_array(g->arena, (size_t)g->nnodes + 1, sizeof *p->ends);
+    p->traces = arena_array(g->arena, (size_t)g->ntensors + 1, sizeof *p->traces);
     p->inputs = arena_array(g->arena, (size_t)g->ninputs + 1, sizeof *p->inputs);
     p->outputs = arena_array(g->arena, (size_t)g->noutputs + 1, sizeof *p->outputs);
     if (!l.plain || !l.blocked || !l.narrow || !l.wants_narrow || !l.bytes || !l.quanta ||
-        !l.byte_convs || !p->inputs || !p->outputs) {
+        !l.byte_convs || !p->ends || !p->traces || !p->inputs || !p->outputs) {
         st = fault_set(f, ST_TOO_LARGE, "model", "the graph is too large");
         goto out;
     }
@@ -156,7 +187,9 @@ enum status plan_create(struct graph *g, const struct compile_options *o, struct
         goto out;
     }
     for (int i = 0; i < g->ntensors; i++)
-        l.plain[i] = l.blocked[i] = l.narrow[i] = l.bytes[i] = GRAPH_NONE;
+        p->traces[i].slot = l.plain[i] = l.blocked[i] = l.narrow[i] = l.bytes[i] = GRAPH_NONE;
+    for (int i = 0; i < g->nnodes; i++)
+        p->ends[i] = -1;
     if (o && (o->precision == PRECISION_F16 || o->precision == PRECISION_BF16))
         find_narrow(&l, o->precision == PRECISION_F16 ? DTYPE_F16 : DTYPE_BF16);
     if ((o && (st = check_precision(o, f)) != ST_OK) || (st = choose_bytes(&l, o, f)) != ST_OK ||

@@ -13,6 +13,7 @@
 #include "inference/graph/late.h"
 #include "inference/kernels/conv.h"
 #include "inference/ops/op.h"
+#include "inference/plan/avoid.h"
 #include "inference/plan/onednn.h"
 #include "inference/quantise/calibration.h"
 
@@ -32,6 +33,7 @@ struct compile_options {
     enum precision precision;
     bool exact; /* no algorithm that rounds differently from direct convolution in float32 */
     const struct calibration *calibration; /* for PRECISION_INT8; a predictor keeps it */
+    const struct avoided *avoid;           /* layers to be computed another way, or NULL; copied */
 };
 
 struct slot {
@@ -52,6 +54,12 @@ struct step {
     int *slots; /* [nin] inputs, GRAPH_NONE where omitted; then [nout] outputs */
 };
 
+/* Where a run leaves what a node makes: for who looks at each (check.h). */
+struct trace {
+    int slot; /* of a tensor in the form in which it was made, right after its node has run */
+    struct quantum q;
+};
+
 struct plan {
     struct graph *graph; /* owned; holds nodes, constants and the plan's own arrays */
     struct kernel_engine *engine;
@@ -60,6 +68,8 @@ struct plan {
     int nslots, nsteps, slots_cap, steps_cap, nkernels;
     int threads;
     int *inputs, *outputs; /* slots, row-major; GRAPH_NONE for late outputs */
+    int *ends;             /* [graph->nnodes] steps after which a node has run; -1: it is dead or late */
+    struct trace *traces;  /* [graph->ntensors]; slot GRAPH_NONE: not there */
     struct late_part late; /* what runs behind the steps (graph/late.h) */
     int *late_inputs;      /* [late.ninputs] slots, row-major */
     size_t memory_bytes;   /* of a context, without scratch */
