@@ -1,11 +1,12 @@
 #!/bin/bash
-# Runs tests and sums them up: run.sh {all|unit|models|fuzz|sql|http|programs} [PROGRAM...]
+# Runs tests and sums them up: run.sh {all|unit|models|isa|fuzz|sql|http|programs} [PROGRAM...]
 #
 # A test is a program that prints TAP. Each gets one line here; of a failure everything that it said is shown. The
 # last line is always "N passed, N failed, N skipped"; the exit status is 1 when something failed or nothing ran.
 # A program that dies, prints no plan or another number of results than it planned counts as one failure more.
 #
 #   all        build, then every part below: what `make test` runs
+#   isa        the programs named, with instructions of this processor masked off
 #   http       starts one throw-away stack (tests/http/stack.sh) and runs tests/http/*/NN_* against it
 #   programs   just the programs named
 #
@@ -57,13 +58,22 @@ skip_reasons() {
   sed -nE 's/^(ok|1\.\.0).*# *SKIP *//Ip' "$1" | sort -u | paste -sd';' | sed 's/;/; /g'
 }
 
-# run_program NAME COMMAND...
+# run_program NAME COMMAND...: tells how it went in one piece, so that two may run at once.
 run_program() {
-  local name=$1 started=$SECONDS status passed failed skipped bad
-  shift
-  timeout -k 10 "$limit_s" "$@" > "$work/out" 2> "$work/err" < /dev/null
+  local own
+  own=$(mktemp -d "$work/program.XXXXXX")
+  report_program "$own" "$@" > "$own/report"
+  flock "$work" cat "$own/report"
+  rm -rf "$own"
+}
+
+# report_program FOLDER NAME COMMAND...
+report_program() {
+  local own=$1 name=$2 started=$SECONDS status passed failed skipped bad
+  shift 2
+  timeout -k 10 "$limit_s" "$@" > "$own/out" 2> "$own/err" < /dev/null
   status=$?
-  read -r passed failed skipped bad < <(tap_count "$work/out")
+  read -r passed failed skipped bad < <(tap_count "$own/out")
   if [ $status = 124 ]; then
     bad="took longer than $limit_s s"
   elif [ $status -ne 0 ] && [ "$failed" = 0 ]; then
@@ -74,18 +84,23 @@ run_program() {
 
   local note="$passed passed"
   [ "$failed" = 0 ] || note="$note, $failed failed"
-  [ "$skipped" = 0 ] || note="$note, $skipped skipped ($(skip_reasons "$work/out"))"
+  [ "$skipped" = 0 ] || note="$note, $skipped skipped ($(skip_reasons "$own/out"))"
   [ $((SECONDS - started)) -lt 5 ] || note="$note, $((SECONDS - started)) s"
   if [ "$failed" = 0 ]; then
     printf 'ok    %-40s %s\n' "$name" "$note"
   else
     printf 'FAIL  %-40s %s\n' "$name" "$note"
-    grep -vE '^(ok\b|1\.\.)' "$work/out" | sed 's/^/        /'
+    grep -vE '^(ok\b|1\.\.)' "$own/out" | sed 's/^/        /'
     [ -z "$bad" ] || echo "        $bad"
-    tail -n 60 "$work/err" | sed 's/^/        stderr: /'
+    tail -n 60 "$own/err" | sed 's/^/        stderr: /'
   fi
 }
 
+# at_once COMMAND...: beside one other, until `wait`. Programs that need no stack share nothing.
+at_once() {
+  while [ "$(jobs -pr | wc -l)" -ge 2 ]; do wait -n; done
+  "$@" &
+}
 run_missing() {
   printf 'FAIL  %-40s %s\n' "$1" "$2"
   echo "0 1 0" >> "$counts"
@@ -101,11 +116,39 @@ run_binaries() {
   shift
   for program in "$@"; do
     if [ -x "$program" ]; then
-      run_program "$kind/$(basename "$program")" "$program"
+      at_once run_program "$kind/$(basename "$program")" "$program"
     else
       run_missing "$kind/$(basename "$program")" "was not built"
     fi
   done
+}
+
+# What computes, once more with instructions beyond AVX2 masked off: our own kernels and oneDNN's then take other
+# ways. Of programs that take long the cases that the instructions matter to; `make torture` runs them whole, and
+# with AVX-512 but its newer parts masked off.
+run_isa() { # run_isa ISA SHORT PROGRAM...
+  local isa=$1 short=$2 program cases
+  shift 2
+  for program in "$@"; do
+    [ -x "$program" ] || continue # which is told where all are run
+    cases=
+    case $short/$(basename "$program") in
+      short/families_all) continue ;;
+      short/pt_networks) cases=planned ;;
+      short/onnx_yolo) cases=bus ;;
+      short/plan_precision) cases=float32 ;;
+      short/inference_hostile | short/inference_onnx* | short/inference_pickle | short/inference_npy) continue ;;
+      */inference_* | */demo_* | */operators_* | */plan_* | */pass_* | */pt_* | */onnx_* | */families_*) ;;
+      *) continue ;;
+    esac
+    # shellcheck disable=SC2086 # no case: no word
+    at_once run_program "$isa/$(basename "$program")" \
+      env FOVEA_MAX_ISA="$isa" ONEDNN_MAX_CPU_ISA="$(onednn_isa "$isa")" "$program" $cases
+  done
+}
+
+onednn_isa() {
+  case $1 in avx2) echo AVX2 ;; *) echo AVX512_CORE ;; esac
 }
 
 run_fuzz() {
@@ -115,7 +158,7 @@ run_fuzz() {
     if [ -z "$(find "$corpus" -type f 2> /dev/null | head -n 1)" ]; then
       run_missing "fuzz/$(basename "$program")" "has no corpus in $corpus"
     elif [ -x "$program" ]; then
-      run_program "fuzz/$(basename "$program")" "$program" "$corpus"
+      at_once run_program "fuzz/$(basename "$program")" "$program" "$corpus"
     else
       run_missing "fuzz/$(basename "$program")" "was not built"
     fi
@@ -153,11 +196,13 @@ run_all() {
   fi
   # shellcheck disable=SC2046 # lists of words
   {
-    run_binaries unit $(make_words UNIT_BIN)
-    run_scripts
     run_binaries models $(make_words MODEL_BIN)
+    run_binaries unit $(make_words UNIT_BIN)
+    run_isa avx2 short $(make_words MODEL_BIN) $(make_words UNIT_BIN)
     run_fuzz $(make_words REPLAY_BIN)
+    wait
   }
+  run_scripts
   run_sql
   run_http
 }
@@ -166,9 +211,10 @@ kind=${1:-all}
 shift
 case $kind in
   all) run_all ;;
-  unit) run_binaries unit "$@"; run_scripts ;;
-  models) run_binaries models "$@" ;;
-  fuzz) run_fuzz "$@" ;;
+  unit) run_binaries unit "$@"; wait; run_scripts ;;
+  models) run_binaries models "$@"; wait ;;
+  isa) for isa in avx2 avx512; do run_isa "$isa" whole "$@"; done; wait ;;
+  fuzz) run_fuzz "$@"; wait ;;
   sql) run_sql ;;
   http) run_http "$@" ;;
   programs)

@@ -42,7 +42,7 @@ $(B)/replay/%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(TEST_LIBS)
 	@echo "  FUZZ  $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-missing-prototypes $(LDFLAGS) -o $@ $< tests/fuzz/replay.c -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(LDLIBS)
 
-.PHONY: test test-unit test-models test-fuzz test-sql test-http
+.PHONY: test test-unit test-models test-isa test-fuzz test-sql test-http
 test: ## every test, on a throw-away stack of its own; ends with the counts
 	@tests/run.sh all
 
@@ -50,6 +50,8 @@ test-unit: $(UNIT_BIN) ## contracts of single modules, no network and no databas
 	@tests/run.sh unit $(UNIT_BIN)
 test-models: $(MODEL_BIN) ## operators against their reference, decoded boxes against fixtures
 	@tests/run.sh models $(MODEL_BIN)
+test-isa: $(UNIT_BIN) $(MODEL_BIN) ## the same for what computes, with AVX-512, then its newer parts, masked off
+	@tests/run.sh isa $(MODEL_BIN) $(UNIT_BIN)
 test-fuzz: $(REPLAY_BIN) ## replay every fuzz corpus
 	@tests/run.sh fuzz $(REPLAY_BIN)
 test-sql: ## migrations from empty, rules, tenancy, shapes

@@ -6,5 +6,5 @@ crash-programs:
 	@$(MAKE) --no-print-directory MODE=debug CC=gcc build/debug/fovea build/debug/fovea-api build/debug/fovea-worker
 test-programs test-http: crash-programs
 
-torture: all crash-programs ## every crash at every named point with every signal, ten times; 1000 random kills (40 min)
+torture: all crash-programs test-isa ## every instruction set; every crash at every named point with every signal, ten times; 1000 random kills (50 min)
 	@tests/torture/run.sh
