@@ -10,23 +10,23 @@ struct quantum quantum_of_range(float low, float high)
 
     if (!(scale > 0) || !isfinite(scale))
         return (struct quantum){ .scale = 1, .zero = 0 };
-    return (struct quantum){ .scale = scale, .zero = (int)lrintf(-least / scale) };
+    return (struct quantum){ .scale = scale, .zero = (uint8_t)lrintf(-least / scale) };
 }
 
-TARGET_AVX512 void bytes_narrow(const struct quantum *q, const float *x, uint8_t *y, size_t n)
+TARGET_AVX512 void bytes_narrow(const struct quanta *q, const float *x, uint8_t *y, size_t n)
 {
     const struct byte_form form = byte_form(q);
 
-    for (size_t i = 0; i < n; i += 16)
-        store_bytes(y + i, _mm512_load_ps(x + i), &form);
+    for (size_t i = 0; i < n; i++)
+        store_bytes(y + i * 16, _mm512_load_ps(x + i * 16), &form);
 }
 
-TARGET_AVX512 void bytes_widen(const struct quantum *q, const uint8_t *x, float *y, size_t n)
+TARGET_AVX512 void bytes_widen(const struct quanta *q, const uint8_t *x, float *y, size_t n)
 {
     const struct byte_form form = byte_form(q);
 
-    for (size_t i = 0; i < n; i += 16)
-        _mm512_store_ps(y + i, load_bytes(x + i, &form));
+    for (size_t i = 0; i < n; i++)
+        _mm512_store_ps(y + i * 16, load_bytes(x + i * 16, &form));
 }
 
 /* The part of a window that lies in 0..size-1. */

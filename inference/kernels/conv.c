@@ -39,7 +39,7 @@ static const struct method {
 
 bool conv_kernel_suits(const struct conv_shape *s, enum conv_method m)
 {
-    return (!quantum_used(&s->x_bytes) || (m == CONV_DIRECT && bytes_suit(s))) &&
+    return (!quanta_used(&s->x_bytes) || (m == CONV_DIRECT && bytes_suit(s))) &&
            floats_available(s->x_type) && floats_available(s->y_type) &&
            s->w.kernel[0] * s->w.kernel[1] <= CONV_TAPS && methods[m].suits(s) &&
            conv_method_works(m, s->x_type);
@@ -66,13 +66,15 @@ struct conv_kernel *conv_kernel_create(const struct conv_shape *s, enum conv_met
     k->method = m;
     k->in_blocks = (int)((s->ci + 15) / 16);
     k->out_blocks = (int)((s->co + 15) / 16);
-    if (!(k->bias = conv_zeros((size_t)k->out_blocks * 64)) || !methods[m].pack(k, weights)) {
-        conv_kernel_free(k);
-        return NULL;
-    }
+    if (!(k->bias = conv_zeros((size_t)k->out_blocks * 64)))
+        goto out;
     if (bias)
         memcpy(k->bias, bias, (size_t)s->co * sizeof *bias);
-    return k;
+    if (methods[m].pack(k, weights))
+        return k;
+out:
+    conv_kernel_free(k);
+    return NULL;
 }
 
 void conv_kernel_free(struct conv_kernel *k)
@@ -93,17 +95,17 @@ enum conv_method conv_kernel_method(const struct conv_kernel *k)
 
 bool conv_kernel_takes_bytes(const struct conv_kernel *k)
 {
-    return quantum_used(&k->shape.x_bytes);
+    return quanta_used(&k->shape.x_bytes);
 }
 
 const char *conv_kernel_name(const struct conv_kernel *k)
 {
     const struct method *m = &methods[k->method];
 
-    return quantum_used(&k->shape.x_bytes) ? "direct:avx512_vnni"
-                                           : m->names[k->shape.x_type == DTYPE_F16    ? 1
-                                                      : k->shape.x_type == DTYPE_BF16 ? 2
-                                                                                      : 0];
+    return quanta_used(&k->shape.x_bytes) ? "direct:avx512_vnni"
+                                          : m->names[k->shape.x_type == DTYPE_F16    ? 1
+                                                     : k->shape.x_type == DTYPE_BF16 ? 2
+                                                                                     : 0];
 }
 
 size_t conv_kernel_weight_bytes(const struct conv_kernel *k)
@@ -147,10 +149,11 @@ INLINE_AVX512 void finish_as(const struct fusion *f, const float *x, const void 
 }
 
 TARGET_AVX512
-void conv_finish(const struct conv_shape *s, const float *x, const void *residual, void *y, size_t n)
+void conv_finish(const struct conv_shape *s, int block, const float *x, const void *residual, void *y,
+                 size_t n)
 {
-    if (quantum_used(&s->y_bytes))
-        conv_finish_bytes(s, x, residual, y, n);
+    if (quanta_used(&s->y_bytes))
+        conv_finish_bytes(s, block, x, residual, y, n);
     else if (s->y_type == DTYPE_F16)
         finish_as(&s->fused, x, residual, y, n, DTYPE_F16);
     else if (s->y_type == DTYPE_BF16)
@@ -178,7 +181,7 @@ void conv_store_weight(struct conv_kernel *k, size_t at, float w)
 
 void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int groups)
 {
-    if (quantum_used(&k->shape.x_bytes)) {
+    if (quanta_used(&k->shape.x_bytes)) {
         const struct tile_int8 b = { .x = (const uint8_t *)t->x,
                                      .x_plane = t->x_plane * 16,
                                      .blocks = k->in_blocks,

@@ -33,7 +33,7 @@ struct conv_shape {
     bool exact; /* where both are float32: rounding as in exact.h */
     /* x in bytes: direct; weights become bytes too, products are summed in integers. y in bytes: direct
      * or from few planes; the residual too, in bytes of its own. */
-    struct quantum x_bytes, residual_bytes, y_bytes;
+    struct quanta x_bytes, residual_bytes, y_bytes;
 };
 
 /* This CPU and this kind of convolution. */

@@ -152,7 +152,7 @@ void depthwise_work(const void *job, int i, int n)
                 const size_t at =
                     (size_t)((block * w->out[0] + r) * w->out[1]) * pixel_bytes_out(&k->shape);
                 sum_row(k, &c, block, band + (r - y) * w->stride[0] * c.pitch * 16, sums);
-                conv_finish(&k->shape, sums, j->residual ? j->residual + at : NULL, j->y + at,
+                conv_finish(&k->shape, block, sums, j->residual ? j->residual + at : NULL, j->y + at,
                             (size_t)w->out[1]);
             }
         }

@@ -26,7 +26,7 @@ bool direct_pack(struct conv_kernel *k, const float *weights)
     const size_t ci = (size_t)k->shape.ci, per_group = (size_t)k->in_blocks * ntaps * 256;
     const enum dtype type = k->shape.x_type;
 
-    if (quantum_used(&k->shape.x_bytes))
+    if (quanta_used(&k->shape.x_bytes))
         return bytes_pack(k, weights);
     k->weight_bytes = (size_t)k->out_blocks * per_group * pixel_bytes(type) / 16;
     if (!(k->weights = conv_zeros(k->weight_bytes)))
@@ -87,7 +87,7 @@ static void run_band(const struct conv_job *j, const struct band *b)
                                          .y_plane = apart * 16 };
             conv_tile_run(k, &t, groups);
             for (size_t o = 0; o < (size_t)groups; o++)
-                conv_finish(&k->shape, sums + o * apart * 16,
+                conv_finish(&k->shape, g + (int)o, sums + o * apart * 16,
                             j->residual ? j->residual + (at + o * plane) * pixel : NULL,
                             y + o * plane * pixel, (size_t)b->width);
         }
@@ -193,16 +193,24 @@ INLINE_AVX512 void gather(const char *from, char *to, int n, int step, const int
     }
 }
 
+/* n pixels of padding: 0, in bytes that of each channel. */
+static void pad(const struct conv_shape *s, int block, char *to, size_t n)
+{
+    if (!quanta_used(&s->x_bytes))
+        memset(to, 0, n * pixel_bytes_in(s));
+    for (size_t i = 0; quanta_used(&s->x_bytes) && i < n; i++)
+        memcpy(to + i * 16, s->x_bytes.zero + block * 16, 16);
+}
+
 /* One input row of one block; from NULL: padding. */
-static TARGET_AVX512 void copy_row(const struct conv_shape *shape, const struct copied *c,
+static TARGET_AVX512 void copy_row(const struct conv_shape *shape, int block, const struct copied *c,
                                    const char *from, char *to)
 {
     const size_t pixel = pixel_bytes_in(shape);
-    const int padding = shape->x_bytes.zero;
     const int s = (int)shape->w.stride[1], left = (int)shape->w.before[1], width = (int)shape->w.in[1];
 
     if (!from) {
-        memset(to, padding, (size_t)c->pitch * pixel);
+        pad(shape, block, to, (size_t)c->pitch);
         return;
     }
     for (int part = 0; part < s; part++, to += (size_t)c->columns * pixel) {
@@ -212,7 +220,7 @@ static TARGET_AVX512 void copy_row(const struct conv_shape *shape, const struct 
                   begin = skip < c->columns ? skip : c->columns;
         const int x = begin * s + part - left, fit = x < width ? (width - x + s - 1) / s : 0;
         const int n = fit < c->columns - begin ? fit : c->columns - begin;
-        memset(to, padding, (size_t)begin * pixel);
+        pad(shape, block, to, (size_t)begin);
         from_x = from + (ptrdiff_t)x * (ptrdiff_t)pixel;
         switch (pixel) {
         case 16:
@@ -224,7 +232,7 @@ static TARGET_AVX512 void copy_row(const struct conv_shape *shape, const struct 
         default:
             gather(from_x, to + (size_t)begin * 64, n, s, 64);
         }
-        memset(to + (size_t)(begin + n) * pixel, padding, (size_t)(c->columns - begin - n) * pixel);
+        pad(shape, block, to + (size_t)(begin + n) * pixel, (size_t)(c->columns - begin - n));
     }
 }
 
@@ -240,7 +248,7 @@ static void copy_band(const struct conv_job *j, const struct copied *c, int firs
             const int y = top + r;
             const bool inside = y >= 0 && y < w->in[0];
             const char *row = inside ? j->x + (size_t)((b * w->in[0] + y) * w->in[1]) * pixel : NULL;
-            copy_row(&j->k->shape, c, row,
+            copy_row(&j->k->shape, b, c, row,
                      to + ((size_t)b * (size_t)c->in_rows + (size_t)r) * (size_t)c->pitch * pixel);
         }
 }

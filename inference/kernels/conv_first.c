@@ -201,8 +201,8 @@ static void run_band(const struct conv_job *j, const struct copied *c, int first
             run_row(&t, groups, (int)width, 1);
             for (size_t o = 0; o < (size_t)groups; o++) {
                 const size_t at = (((size_t)g + o) * plane + (size_t)y * width) * pixel;
-                conv_finish(&k->shape, sums + o * width * 16, j->residual ? j->residual + at : NULL,
-                            j->y + at, width);
+                conv_finish(&k->shape, g + (int)o, sums + o * width * 16,
+                            j->residual ? j->residual + at : NULL, j->y + at, width);
             }
         }
 }

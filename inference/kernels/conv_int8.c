@@ -1,17 +1,15 @@
 /*
- * Direct convolution of bytes: how weights are rounded to bytes and packed, and how results become
- * bytes. The walk over the picture is that of conv_direct.c.
+ * Direct convolution of bytes: how weights are rounded to bytes and packed. The walk over the picture is
+ * that of conv_direct.c, results are finished by finish_int8.c.
  *
- * With x = s (q - z) and, for each output channel, w = t v, the sum over w x is s t (sum of v q - z sum
- * of v): the second term is what the integer sums start with. Padding is filled with z.
+ * With x = s (q - z) for each input channel and s w = t v, one t for each output channel, the sum over
+ * w x is t (sum of v q - sum of v z): the second term is what the integer sums start with. Padding is
+ * filled with z.
  */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
-#include "inference/kernels/activate.h"
 #include "inference/kernels/conv_kernel.h"
 #include "inference/kernels/cpu.h"
-#include "inference/kernels/simd_bytes.h"
 #include "inference/kernels/tile.h"
 #include "inference/kernels/tile_int8.h"
 
@@ -20,13 +18,26 @@ bool bytes_suit(const struct conv_shape *s)
     return cpu_has_vnni() && s->ci * s->w.kernel[0] * s->w.kernel[1] <= TILE_INT8_PRODUCTS;
 }
 
-/* The step of n weights as signed bytes. */
-static float weight_step(const float *w, size_t n)
+/* Weights of one output channel: for each input channel and tap. */
+struct channel_weights {
+    const float *w;
+    size_t ci, ntaps;
+    const struct quanta *x;
+};
+
+/* Weight i in steps of its input. */
+static float scaled_weight(const struct channel_weights *c, size_t i)
+{
+    return c->w[i] * c->x->scale[i / c->ntaps];
+}
+
+/* The step of these weights as signed bytes. */
+static float weight_step(const struct channel_weights *c)
 {
     float most = 0;
 
-    for (size_t i = 0; i < n; i++)
-        most = fmaxf(most, fabsf(w[i]));
+    for (size_t i = 0; i < c->ci * c->ntaps; i++)
+        most = fmaxf(most, fabsf(scaled_weight(c, i)));
     return most > 0 && isfinite(most) ? most / 127 : 1;
 }
 
@@ -35,25 +46,54 @@ static int8_t weight_byte(float w, float step)
     return (int8_t)lrintf(fminf(fmaxf(w / step, -127), 127));
 }
 
-/* Weights of output channel o, which stands at place `at` of a run of groups; returns their sum. */
-static int32_t pack_channel(struct conv_kernel *k, const float *w, float step, int8_t *run, size_t at,
+/* What rounding takes from the sum on average, where means are known. */
+static float rounding_bias(const struct channel_weights *c, float step)
+{
+    double lost = 0;
+
+    for (size_t i = 0; c->x->mean && i < c->ci * c->ntaps; i++) {
+        const size_t channel = i / c->ntaps;
+        const float w = scaled_weight(c, i);
+        lost += (double)(w - step * (float)weight_byte(w, step)) *
+                (double)(c->x->mean[channel] / c->x->scale[channel]);
+    }
+    return isfinite(lost) ? (float)lost : 0;
+}
+
+/* To place `at` of a run of groups; returns what the zeros of the input come to. */
+static int32_t pack_channel(const struct channel_weights *c, float step, int8_t *run, size_t at,
                             size_t groups)
 {
-    const size_t ntaps = (size_t)(k->shape.w.kernel[0] * k->shape.w.kernel[1]);
     int32_t sum = 0;
 
-    for (size_t c = 0; c < (size_t)k->shape.ci; c++)
-        for (size_t t = 0; t < ntaps; t++) {
-            const int8_t v = weight_byte(w[c * ntaps + t], step);
-            run[((c / 16 * ntaps + t) * 4 + c % 16 / 4) * 64 * groups + at * 4 + c % 4] = v;
-            sum += v;
+    for (size_t k = 0; k < c->ci; k++)
+        for (size_t t = 0; t < c->ntaps; t++) {
+            const int8_t v = weight_byte(scaled_weight(c, k * c->ntaps + t), step);
+            run[((k / 16 * c->ntaps + t) * 4 + k % 16 / 4) * 64 * groups + at * 4 + k % 4] = v;
+            sum += v * c->x->zero[k];
         }
     return sum;
 }
 
+static void pack_group(struct conv_kernel *k, const float *weights, int g, int groups, int8_t *run)
+{
+    const size_t first = (size_t)g * 16;
+    struct channel_weights c = { .ci = (size_t)k->shape.ci,
+                                 .ntaps = (size_t)(k->shape.w.kernel[0] * k->shape.w.kernel[1]),
+                                 .x = &k->shape.x_bytes };
+
+    for (size_t o = first; o < first + (size_t)groups * 16 && o < (size_t)k->shape.co; o++) {
+        float step;
+        c.w = weights + o * c.ci * c.ntaps;
+        step = weight_step(&c);
+        k->scales[o] = step;
+        k->bias[o] += rounding_bias(&c, step);
+        k->starts[o] = -pack_channel(&c, step, run, o - first, (size_t)groups);
+    }
+}
+
 bool bytes_pack(struct conv_kernel *k, const float *weights)
 {
-    const size_t each = (size_t)(k->shape.ci * k->shape.w.kernel[0] * k->shape.w.kernel[1]);
     const size_t per_group = (size_t)(k->in_blocks * k->shape.w.kernel[0] * k->shape.w.kernel[1]) * 256;
     int8_t *packed;
 
@@ -64,59 +104,8 @@ bool bytes_pack(struct conv_kernel *k, const float *weights)
         !k->starts)
         return false;
     for (int g = 0, groups; g < k->out_blocks; g += groups) {
-        const size_t first = (size_t)g * 16;
         groups = tile_groups(k->out_blocks - g);
-        for (size_t o = first; o < first + (size_t)groups * 16 && o < (size_t)k->shape.co; o++) {
-            const float step = weight_step(weights + o * each, each);
-            k->scales[o] = step * k->shape.x_bytes.scale;
-            k->starts[o] = -k->shape.x_bytes.zero * pack_channel(k, weights + o * each, step,
-                                                                 packed + (size_t)g * per_group,
-                                                                 o - first, (size_t)groups);
-        }
+        pack_group(k, weights, g, groups, packed + (size_t)g * per_group);
     }
     return true;
-}
-
-/* SiLU where the result is rounded to a byte: within 4e-4 of it. Beyond 80 the exponential is that of
- * 80: smaller ones would be denormal, which costs a hundred times as much. */
-INLINE_AVX512 __m512 silu_coarse(__m512 x)
-{
-    enum { LESSER_SIZE_SIGN_OF_FIRST = 2, FRACTION_OF_NEAREST = 0 };
-/* Without optimisation these are macros of gcc's header, which convert constants of their own. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-    const __m512 within = _mm512_range_ps(x, _mm512_set1_ps(80), LESSER_SIZE_SIGN_OF_FIRST);
-    const __m512 t = _mm512_mul_ps(within, _mm512_set1_ps(-1.44269504f));
-    const __m512 r = _mm512_reduce_ps(t, FRACTION_OF_NEAREST);
-#pragma GCC diagnostic pop
-    __m512 p = _mm512_set1_ps(0.0555041f);
-
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.2402265f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.6931472f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
-    p = _mm512_scalef_ps(p, _mm512_sub_ps(t, r));
-    return _mm512_mul_ps(x, _mm512_rcp14_ps(_mm512_add_ps(p, _mm512_set1_ps(1))));
-}
-
-INLINE_AVX512 void finish(const struct conv_shape *s, const enum activation act, const float *x,
-                          const uint8_t *residual, uint8_t *y, size_t n)
-{
-    const __m512 alpha = _mm512_set1_ps(s->fused.alpha), beta = _mm512_set1_ps(s->fused.beta);
-    const struct byte_form out = byte_form(&s->y_bytes), added = byte_form(&s->residual_bytes);
-
-    for (size_t i = 0; i < n; i++) {
-        const __m512 in = _mm512_load_ps(x + 16 * i);
-        __m512 v = act == ACT_SILU ? silu_coarse(in) : activate(act, in, alpha, beta);
-        if (residual)
-            v = _mm512_add_ps(v, load_bytes(residual + 16 * i, &added));
-        store_bytes(y + 16 * i, v, &out);
-    }
-}
-
-TARGET_AVX512 void conv_finish_bytes(const struct conv_shape *s, const float *x, const uint8_t *residual,
-                                     uint8_t *y, size_t n)
-{
-#define FINISH(act) finish(s, act, x, residual, y, n)
-    ACTIVATION_CHOOSE(s->fused.act, FINISH);
-#undef FINISH
 }

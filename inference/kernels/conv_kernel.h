@@ -35,8 +35,8 @@ void direct_work(const void *job, int i, int n);
 /* Direct convolution of bytes. */
 bool bytes_suit(const struct conv_shape *s);
 bool bytes_pack(struct conv_kernel *k, const float *weights);
-void conv_finish_bytes(const struct conv_shape *s, const float *x, const uint8_t *residual, uint8_t *y,
-                       size_t n);
+void conv_finish_bytes(const struct conv_shape *s, int block, const float *x, const uint8_t *residual,
+                       uint8_t *y, size_t n);
 
 bool winograd_suits(const struct conv_shape *s);
 bool winograd_pack(struct conv_kernel *k, const float *weights);
@@ -55,18 +55,20 @@ void first_work(const void *job, int i, int n);
 
 static inline size_t pixel_bytes_in(const struct conv_shape *s)
 {
-    return quantum_used(&s->x_bytes) ? 16 : pixel_bytes(s->x_type);
+    return quanta_used(&s->x_bytes) ? 16 : pixel_bytes(s->x_type);
 }
 static inline size_t pixel_bytes_out(const struct conv_shape *s)
 {
-    return quantum_used(&s->y_bytes) ? 16 : pixel_bytes(s->y_type);
+    return quanta_used(&s->y_bytes) ? 16 : pixel_bytes(s->y_type);
 }
 
 /* The method gave what plain loops give, when it was tried in this process. Thread-safe. */
 bool conv_method_works(enum conv_method m, enum dtype x_type);
 
-/* y = act(x) + residual over n pixels of 16 channels; y may be x or the residual, which may be NULL. */
-void conv_finish(const struct conv_shape *s, const float *x, const void *residual, void *y, size_t n);
+/* y = act(x) + residual over n pixels of 16 channels, those of output block `block`; y may be x or the
+ * residual, which may be NULL. */
+void conv_finish(const struct conv_shape *s, int block, const float *x, const void *residual, void *y,
+                 size_t n);
 
 /* Where channel k of 16 and output o of a run of groups stand in one tap's packed weights. */
 size_t conv_weight_place(enum dtype type, size_t k, size_t o, size_t groups);

@@ -277,8 +277,8 @@ static void multiply_block(const struct conv_job *j, const struct block *b)
         }
 }
 
-/* 4x4 sums to their place, finished; those beyond the edge fall away. `plane`: its first pixel. */
-static void write_tile(const struct conv_job *j, size_t plane, int y, int x, const float out[256])
+/* 4x4 sums to their place in an output block, finished; those beyond the edge fall away. */
+static void write_tile(const struct conv_job *j, int block, int y, int x, const float out[256])
 {
     const struct window *w = &j->k->shape.w;
     const int height = (int)w->out[0], width = (int)w->out[1];
@@ -286,16 +286,16 @@ static void write_tile(const struct conv_job *j, size_t plane, int y, int x, con
     const size_t pixel = pixel_bytes_out(&j->k->shape);
 
     for (int r = 0; r < OUT && y + r < height; r++) {
-        const size_t at = (plane + (size_t)(y + r) * (size_t)width + (size_t)x) * pixel;
-        conv_finish(&j->k->shape, out + r * OUT * 16, j->residual ? j->residual + at : NULL, j->y + at,
-                    n);
+        const size_t at =
+            (((size_t)block * (size_t)height + (size_t)(y + r)) * (size_t)width + (size_t)x) * pixel;
+        conv_finish(&j->k->shape, block, out + r * OUT * 16, j->residual ? j->residual + at : NULL,
+                    j->y + at, n);
     }
 }
 
 static void write_block(const struct conv_job *j, const struct block *b)
 {
     const struct conv_kernel *k = j->k;
-    const size_t plane = (size_t)(k->shape.w.out[0] * k->shape.w.out[1]);
     const size_t apart = (size_t)k->out_blocks * (size_t)b->count * 16;
     _Alignas(64) float out[256];
 
@@ -304,7 +304,7 @@ static void write_block(const struct conv_job *j, const struct block *b)
             const int y = (b->first + i) / b->across * OUT, x = (b->first + i) % b->across * OUT;
             sum_tile(b->m + ((size_t)o * (size_t)b->count + (size_t)i) * 16, apart, k->bias + o * 16,
                      out);
-            write_tile(j, (size_t)o * plane, y, x, out);
+            write_tile(j, o, y, x, out);
         }
 }
 

@@ -19,7 +19,7 @@ struct lowering {
     enum dtype narrow_type;        /* of 16 bits, where the form `narrow` serves; else DTYPE_F32 */
     bool *wants_narrow;            /* then: tensors with a reader that takes them so */
     int *bytes;                    /* the slot in bytes */
-    struct quantum *quanta;        /* scale of each tensor in bytes; unused: never in bytes */
+    struct quanta *quanta;         /* scale of each tensor in bytes; unused: never in bytes */
     bool *byte_convs;              /* nodes that multiply bytes */
     int block;
     bool exact; /* direct convolutions only */

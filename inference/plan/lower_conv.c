@@ -147,7 +147,7 @@ static bool writes_bytes(const struct lowering *l, const struct node *n)
  */
 static struct conv_kernel *own_conv(const struct lowering *l, const struct node *n, const struct conv *c)
 {
-    static const struct quantum floats = { 0 };
+    static const struct quanta floats = { 0 };
     const bool first = c->groups == 1 && c->ci < 16 && !lower_is_blocked(l, n->inputs[0]);
     const bool bytes = l->byte_convs[n - l->graph->nodes] && lower_wants_bytes(l, n->inputs[0]),
                bytes_out = writes_bytes(l, n);

@@ -1,4 +1,5 @@
 /* See calibrate.h. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/limits.h"
@@ -8,11 +9,15 @@
 #include "inference/quantise/calibrate.h"
 #include "inference/quantise/range.h"
 
+/* The narrowest range of a channel, in those of the widest of its tensor: finer steps would cost
+ * precision of the weights behind, which are multiplied by them. */
+#define LEAST_RANGE 0.1f
+
 struct calibrator {
     struct opened_model source;
     struct plan *plan;
     struct context *context;
-    struct histogram **seen; /* [ntensors] of the plan's graph; NULL: not seen yet */
+    struct range **seen; /* [ntensors] of the plan's graph: [channels]; NULL: not seen yet */
     int pictures;
     bool no_memory;
     uint8_t model[CALIBRATION_DIGEST];
@@ -75,18 +80,17 @@ out:
 }
 
 /* The values of one tensor: channels that only fill the last block are left out. */
-static void count(struct histogram *h, const struct value *tensor, const struct value *v)
+static void count(struct range ranges[], const struct value *tensor, const struct value *v)
 {
-    const size_t channels = (size_t)tensor->dims[1], plane = v->rank == 5 ? value_span(v, 2, 5) : 0;
-    const size_t blocks = v->rank == 5 ? value_span(v, 0, 2) : 0,
-                 each = v->rank == 5 ? (size_t)v->dims[1] : 1;
+    const size_t channels = (size_t)tensor->dims[1], images = (size_t)tensor->dims[0],
+                 plane = value_span(tensor, 2, 4), step = v->rank == 5 ? (size_t)v->dims[4] : 1,
+                 whole = v->rank == 5 ? (size_t)v->dims[1] * step : channels;
 
-    if (v->rank != 5)
-        histogram_add(h, value_f32(v), value_elements(v), 1, 1);
-    for (size_t b = 0; b < blocks; b++) {
-        const size_t step = (size_t)v->dims[4], left = channels - b % each * step;
-        histogram_add(h, value_f32(v) + b * plane, plane, left < step ? left : step, step);
-    }
+    for (size_t i = 0; i < images; i++)
+        for (size_t c = 0; c < channels; c++)
+            range_add(&ranges[c],
+                      value_f32(v) + (i * whole + c / step * step) * plane + (step > 1 ? c % step : 0),
+                      plane, step);
 }
 
 /* A whole tensor, and not the part of one that a copy writes. */
@@ -109,7 +113,7 @@ static void see(void *who, const struct step *s, int output, const struct value 
 
     if (!tensor || !tensor->name || !calibration_name_fits(tensor->name) || !is_tensor(&tensor->v, v))
         return;
-    if (!c->seen[t] && !(c->seen[t] = calloc(1, sizeof *c->seen[t]))) {
+    if (!c->seen[t] && !(c->seen[t] = calloc((size_t)tensor->v.dims[1], sizeof *c->seen[t]))) {
         c->no_memory = true;
         return;
     }
@@ -141,16 +145,30 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct calibrated *)a)->name, ((const struct calibrated *)b)->name);
 }
 
+static void set_channels(const struct range ranges[], struct channel_range r[], int n)
+{
+    float widest = 0;
+
+    for (int i = 0; i < n; i++) {
+        range_ends(&ranges[i], &r[i].low, &r[i].high);
+        r[i].mean = range_mean(&ranges[i]);
+        widest = fmaxf(widest, r[i].high - r[i].low);
+    }
+    for (int i = 0; i < n; i++)
+        r[i].high = fmaxf(r[i].high, r[i].low + LEAST_RANGE * widest);
+}
+
 /* Copies the name of tensor t to *at, which moves on. */
 static void set_item(const struct calibrator *c, int t, struct calibrated *item, char **at)
 {
-    const char *name = c->plan->graph->tensors[t].name;
-    const size_t n = strlen(name) + 1;
+    const struct tensor *tensor = &c->plan->graph->tensors[t];
+    const size_t n = strlen(tensor->name) + 1;
 
-    memcpy(*at, name, n);
+    memcpy(*at, tensor->name, n);
     item->name = *at;
+    item->nchannels = (int)tensor->v.dims[1];
     *at += n;
-    histogram_range(c->seen[t], &item->low, &item->high);
+    set_channels(c->seen[t], item->channels, item->nchannels);
 }
 
 enum status calibrator_finish(const struct calibrator *c, struct calibration **ret, struct fault *f)
@@ -158,8 +176,8 @@ enum status calibrator_finish(const struct calibrator *c, struct calibration **r
     struct calibration *made = calloc(1, sizeof *made);
     const struct graph *g = c->plan->graph;
     size_t bytes = 1;
+    int n = 0, channels = 0;
     char *at;
-    int n = 0;
 
     if (c->pictures < CALIBRATION_PICTURES) {
         free(made);
@@ -169,10 +187,12 @@ enum status calibrator_finish(const struct calibrator *c, struct calibration **r
     for (int t = 0; t < g->ntensors; t++)
         if (c->seen[t]) {
             bytes += strlen(g->tensors[t].name) + 1;
+            channels += (int)g->tensors[t].v.dims[1];
             n++;
         }
     if (!made || !(made->names = malloc(bytes)) ||
-        !(made->items = calloc((size_t)n + 1, sizeof *made->items))) {
+        !(made->items = calloc((size_t)n + 1, sizeof *made->items)) ||
+        !(made->channels = calloc((size_t)channels + 1, sizeof *made->channels))) {
         calibration_free(made);
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     }
@@ -180,8 +200,11 @@ enum status calibrator_finish(const struct calibrator *c, struct calibration **r
     made->pictures = c->pictures;
     at = made->names;
     for (int t = 0; t < g->ntensors; t++)
-        if (c->seen[t])
-            set_item(c, t, &made->items[made->n++], &at);
+        if (c->seen[t]) {
+            made->items[made->n].channels = made->channels + made->nchannels;
+            set_item(c, t, &made->items[made->n], &at);
+            made->nchannels += made->items[made->n++].nchannels;
+        }
     qsort(made->items, (size_t)n, sizeof *made->items, by_name);
     *ret = made;
     return ST_OK;

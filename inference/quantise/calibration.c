@@ -6,13 +6,14 @@
 #include "base/limits.h"
 #include "inference/quantise/calibration.h"
 
-static const char magic[] = "fovea-calibration 1";
+static const char magic[] = "fovea-calibration 2";
 
 void calibration_free(struct calibration *c)
 {
     if (!c)
         return;
     free(c->items);
+    free(c->channels);
     free(c->names);
     free(c);
 }
@@ -60,10 +61,15 @@ void calibration_write(const struct calibration *c, struct buffer *to)
     char hex[2 * CALIBRATION_DIGEST + 1];
 
     text_to_hex(c->model, sizeof c->model, hex);
-    buffer_printf(to, "%s\nmodel %s\npictures %d\ntensors %d\n", magic, hex, c->pictures, c->n);
-    for (int i = 0; i < c->n; i++)
-        buffer_printf(to, "%.9g %.9g %s\n", (double)c->items[i].low, (double)c->items[i].high,
-                      c->items[i].name);
+    buffer_printf(to, "%s\nmodel %s\npictures %d\ntensors %d\nchannels %d\n", magic, hex, c->pictures,
+                  c->n, c->nchannels);
+    for (int i = 0; i < c->n; i++) {
+        const struct calibrated *item = &c->items[i];
+        buffer_printf(to, "%d %s\n", item->nchannels, item->name);
+        for (int k = 0; k < item->nchannels; k++)
+            buffer_printf(to, "%.6g %.6g %.6g\n", (double)item->channels[k].low,
+                          (double)item->channels[k].high, (double)item->channels[k].mean);
+    }
 }
 
 /* The text that is left, and which line comes next. */
@@ -112,40 +118,57 @@ static bool read_header(struct lines *l, struct calibration *c)
     return line && strcmp(line, magic) == 0 && (hex = next_fact(l, "model")) &&
            strlen(hex) == sizeof c->model * 2 && text_hex(hex, strlen(hex), c->model) &&
            next_count(l, "pictures", LIMIT_CALIBRATION_PICTURES, &c->pictures) &&
-           next_count(l, "tensors", LIMIT_CALIBRATION_TENSORS, &c->n);
+           next_count(l, "tensors", LIMIT_CALIBRATION_TENSORS, &c->n) &&
+           next_count(l, "channels", LIMIT_CALIBRATION_CHANNELS, &c->nchannels);
 }
 
-/* A finite number up to the next space; ret_next: behind it. */
-static bool read_number(const char *text, float *ret, const char **ret_next)
+/* A finite number up to the next space or the end, and what follows. */
+static bool read_number(const char **text, float *ret)
 {
-    const size_t n = strcspn(text, " ");
+    const size_t n = strcspn(*text, " ");
     double v;
 
-    if (text[n] != ' ' || !text_f64(text, n, &v) || !isfinite((float)v))
+    if (!text_f64(*text, n, &v) || !isfinite((float)v))
         return false;
     *ret = (float)v;
-    *ret_next = text + n + 1;
+    *text += n + ((*text)[n] == ' ');
     return true;
 }
 
-static bool read_item(struct lines *l, struct calibrated *item)
+static bool read_channel(struct lines *l, struct channel_range *ret)
 {
     const char *line = next_line(l);
 
-    if (!line || !read_number(line, &item->low, &line) || !read_number(line, &item->high, &line) ||
-        !calibration_name_fits(line))
+    return line && read_number(&line, &ret->low) && read_number(&line, &ret->high) &&
+           read_number(&line, &ret->mean) && !*line && ret->low <= 0 && ret->high >= 0;
+}
+
+/* Its channels are those from `first` on. */
+static bool read_item(struct lines *l, struct calibration *c, int first, struct calibrated *ret)
+{
+    const char *line = next_line(l), *name = line ? strchr(line, ' ') : NULL;
+    int64_t n;
+
+    if (!name || !text_i64(line, (size_t)(name - line), &n) || n < 1 || n > c->nchannels - first ||
+        !calibration_name_fits(name + 1))
         return false;
-    item->name = line;
-    return item->low <= 0 && item->high >= 0;
+    *ret = (struct calibrated){ .name = name + 1, .nchannels = (int)n, .channels = c->channels + first };
+    for (int i = 0; i < ret->nchannels; i++)
+        if (!read_channel(l, &ret->channels[i]))
+            return false;
+    return true;
 }
 
 static bool read_items(struct lines *l, struct calibration *c)
 {
-    for (int i = 0; i < c->n; i++)
-        if (!read_item(l, &c->items[i]) || (i && strcmp(c->items[i - 1].name, c->items[i].name) >= 0))
+    int first = 0;
+
+    for (int i = 0; i < c->n; first += c->items[i++].nchannels)
+        if (!read_item(l, c, first, &c->items[i]) ||
+            (i && strcmp(c->items[i - 1].name, c->items[i].name) >= 0))
             return false;
     l->number++;
-    return l->at == l->end;
+    return l->at == l->end && first == c->nchannels;
 }
 
 enum status calibration_read(const void *bytes, size_t n, struct calibration **ret, struct fault *f)
@@ -167,7 +190,8 @@ enum status calibration_read(const void *bytes, size_t n, struct calibration **r
     l.at = c->names;
     l.end = c->names + n;
     ok = read_header(&l, c);
-    if (ok && !(c->items = calloc((size_t)c->n + 1, sizeof *c->items)))
+    if (ok && (!(c->items = calloc((size_t)c->n + 1, sizeof *c->items)) ||
+               !(c->channels = calloc((size_t)c->nchannels + 1, sizeof *c->channels))))
         st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     else if (!ok || !read_items(&l, c))
         st = fault_set(f, ST_INVALID, "calibration", "is damaged or of another version: line %d",

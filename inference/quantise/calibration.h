@@ -1,9 +1,10 @@
 /*
- * What is known of a network's activations: the range of each tensor between its layers, found by
- * running it in float32 over pictures (calibrate.h). PRECISION_INT8 takes its scales from it.
+ * What is known of a network's activations: the range of each channel of each tensor between its layers,
+ * found by running it in float32 over pictures (calibrate.h). PRECISION_INT8 takes its scales from it.
  *
- * As bytes it is lines of text: a header with version, model and number of pictures, then one line for
- * each tensor: lowest value, highest value, name. Immutable once made; read-only for all threads.
+ * As bytes it is lines of text: a header with version, model, numbers of pictures, tensors and channels;
+ * then for each tensor a line with its number of channels and its name, and for each channel one with
+ * lowest value, highest value and mean. Immutable once made; read-only for all threads.
  */
 #ifndef INFERENCE_QUANTISE_CALIBRATION_H
 #define INFERENCE_QUANTISE_CALIBRATION_H
@@ -19,17 +20,25 @@ enum {
     CALIBRATION_DIGEST = 32,   /* SHA-256 of the model's file */
 };
 
+struct channel_range {
+    float low, high; /* low <= 0 <= high, finite: what bytes should reach */
+    float mean;      /* finite */
+};
+
 struct calibrated {
     const char *name; /* of the tensor, in the optimised graph; printable ASCII without spaces */
-    float low, high;  /* low <= 0 <= high, finite */
+    int nchannels;
+    struct channel_range *channels; /* [nchannels] */
 };
 
 struct calibration {
     uint8_t model[CALIBRATION_DIGEST];
     int pictures;
     int n;
-    struct calibrated *items; /* [n] by name, ascending */
-    char *names;              /* the memory of all names */
+    struct calibrated *items;       /* [n] by name, ascending */
+    struct channel_range *channels; /* the memory of all channels */
+    int nchannels;
+    char *names; /* the memory of all names */
 };
 
 /* ST_INVALID: not a calibration, damaged, or of another version; says the line. Caller frees. */

@@ -1,81 +1,51 @@
 /* See range.h. */
 #include <math.h>
-#include <string.h>
 #include "inference/quantise/range.h"
 
-enum { HALF = HISTOGRAM_BINS / 2, HIGHS = 100, LOWS = 20 };
+#define DEVIATIONS 8.0 /* of extremes from their mean: what may still come */
 
-/* Twice the reach: two bins become one. */
-static void widen(struct histogram *h)
+static void extreme_add(struct extreme *e, float size)
 {
-    uint64_t wide[HISTOGRAM_BINS] = { 0 };
-
-    for (int i = 0; i < HISTOGRAM_BINS; i++)
-        wide[HALF / 2 + i / 2] += h->bins[i];
-    memcpy(h->bins, wide, sizeof wide);
-    h->reach *= 2;
+    e->sum += (double)size;
+    e->squares += (double)size * (double)size;
+    e->most = fmaxf(e->most, size);
 }
 
-static void add(struct histogram *h, float v)
+void range_add(struct range *r, const float *x, size_t n, size_t step)
 {
-    if (!isfinite(v))
-        return;
-    if (h->reach == 0)
-        h->reach = 1;
-    while (fabsf(v) >= h->reach && h->reach < 1e30f)
-        widen(h);
-    h->least = fminf(h->least, v);
-    h->most = fmaxf(h->most, v);
-    v = (v / h->reach + 1) * HALF;
-    h->bins[v < 0 ? 0 : v >= HISTOGRAM_BINS ? HISTOGRAM_BINS - 1 : (int)v]++;
-}
-
-void histogram_add(struct histogram *h, const float *x, size_t n, size_t lanes, size_t step)
-{
-    for (size_t i = 0; i < n; i += step)
-        for (size_t k = 0; k < lanes; k++)
-            add(h, x[i + k]);
-}
-
-static double centre(const struct histogram *h, int bin)
-{
-    return ((double)bin + 0.5 - HALF) / HALF * (double)h->reach;
-}
-
-/* Squared error of clipping to `edge` what lies beyond it, for each edge of a list. */
-static double clipped(const struct histogram *h, double edge)
-{
+    float least = 0, most = 0;
     double sum = 0;
 
-    for (int i = 0; i < HISTOGRAM_BINS; i++) {
-        const double beyond = edge >= 0 ? centre(h, i) - edge : edge - centre(h, i);
-        if (h->bins[i] && beyond > 0)
-            sum += (double)h->bins[i] * beyond * beyond;
+    for (size_t i = 0; i < n; i++) {
+        const float v = x[i * step];
+        if (!isfinite(v))
+            continue;
+        least = v < least ? v : least;
+        most = v > most ? v : most;
+        sum += (double)v;
+        r->n++;
     }
-    return sum;
+    extreme_add(&r->above, most);
+    extreme_add(&r->below, -least);
+    r->sum += sum;
+    r->pictures++;
 }
 
-void histogram_range(const struct histogram *h, float *ret_low, float *ret_high)
+/* How far it goes. */
+static float extreme_end(const struct extreme *e, int pictures)
 {
-    double above[HIGHS], below[LOWS], total = 0, best = INFINITY;
+    const double mean = e->sum / pictures, variance = e->squares / pictures - mean * mean;
 
-    *ret_low = *ret_high = 0;
-    for (int i = 0; i < HISTOGRAM_BINS; i++)
-        total += (double)h->bins[i];
-    for (int i = 0; i < HIGHS; i++)
-        above[i] = h->most > 0 ? clipped(h, (double)h->most * (i + 1) / HIGHS) : 0;
-    for (int i = 0; i < LOWS; i++)
-        below[i] = h->least < 0 ? clipped(h, (double)h->least * (i + 1) / LOWS) : 0;
-    for (int i = 0; i < HIGHS; i++)
-        for (int k = 0; k < LOWS; k++) {
-            const double high = (double)h->most * (i + 1) / HIGHS,
-                         low = (double)h->least * (k + 1) / LOWS;
-            const double step = (high - low) / 255;
-            const double error = total * step * step / 12 + above[i] + below[k];
-            if (error < best) {
-                best = error;
-                *ret_low = (float)low;
-                *ret_high = (float)high;
-            }
-        }
+    return fmaxf(e->most, (float)(mean + DEVIATIONS * sqrt(fmax(variance, 0))));
+}
+
+void range_ends(const struct range *r, float *ret_low, float *ret_high)
+{
+    *ret_low = r->pictures ? -extreme_end(&r->below, r->pictures) : 0;
+    *ret_high = r->pictures ? extreme_end(&r->above, r->pictures) : 0;
+}
+
+float range_mean(const struct range *r)
+{
+    return r->n ? (float)(r->sum / (double)r->n) : 0;
 }

@@ -1,6 +1,10 @@
 /*
- * How values are distributed, and which range of them 255 steps serve best. Counts over a range that
- * doubles when a value is beyond it; NaN and infinities are left out. Pure; allocates nothing.
+ * How far the values of one channel go, over pictures: which range 255 steps should cover. Pure;
+ * allocates nothing.
+ *
+ * What a channel finds is rare and large, and is what the network is for: ranges that give the least
+ * squared error clip just that. So a range holds all that was seen, and what pictures that were not seen
+ * may have beyond it: where a channel's extremes vary from picture to picture there is more to come.
  */
 #ifndef INFERENCE_QUANTISE_RANGE_H
 #define INFERENCE_QUANTISE_RANGE_H
@@ -8,22 +12,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HISTOGRAM_BINS = 4096 };
-
-/* Zero-initialise. */
-struct histogram {
-    float reach; /* bins cover -reach to reach evenly; 0: nothing counted yet */
-    float least, most;
-    uint64_t bins[HISTOGRAM_BINS];
+/* The extremes of each picture in one direction, as distances from 0. */
+struct extreme {
+    double sum, squares;
+    float most;
 };
 
-/* n values, `lanes` of every `step`: those beyond fill a block and mean nothing. */
-void histogram_add(struct histogram *h, const float *x, size_t n, size_t lanes, size_t step);
+/* Zero-initialise. */
+struct range {
+    struct extreme above, below;
+    int pictures;
+    uint64_t n;
+    double sum;
+};
 
-/*
- * low <= 0 <= high such that rounding to (high - low) / 255, and clipping what is outside, has about the
- * least mean squared error.
- */
-void histogram_range(const struct histogram *h, float *ret_low, float *ret_high);
+/* One picture: n values, each `step` floats behind the one before; NaN and infinities are left out. */
+void range_add(struct range *r, const float *x, size_t n, size_t step);
+
+/* ret_low <= 0 <= ret_high; both 0 when nothing was added. */
+void range_ends(const struct range *r, float *ret_low, float *ret_high);
+float range_mean(const struct range *r); /* 0 when nothing was added */
 
 #endif

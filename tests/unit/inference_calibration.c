@@ -5,9 +5,10 @@
 #include "inference/quantise/calibrate.h"
 #include "inference/quantise/range.h"
 
-static const char text[] = "fovea-calibration 1\n"
+static const char text[] = "fovea-calibration 2\n"
                            "model 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
-                           "pictures 64\ntensors 2\n-0.25 3 /a/act\n0 1.5e2 b\n";
+                           "pictures 64\ntensors 2\nchannels 3\n"
+                           "2 /a/act\n-0.25 3 0.5\n0 4 1\n1 b\n0 1.5e2 7\n";
 
 static enum status read_text(const char *s, struct calibration **ret)
 {
@@ -24,11 +25,14 @@ TEST(a_calibration_is_written_as_it_was_read)
 
     REQUIRE(read_text(text, &c) == ST_OK);
     CHECK(c->pictures == 64 && c->n == 2 && c->model[31] == 31);
-    CHECK(calibration_find(c, "/a/act")->low == -0.25f && calibration_find(c, "b")->high == 150);
+    CHECK(calibration_find(c, "/a/act")->nchannels == 2 && calibration_find(c, "b")->nchannels == 1);
+    CHECK(calibration_find(c, "/a/act")->channels[0].low == -0.25f);
+    CHECK(calibration_find(c, "b")->channels[0].high == 150 &&
+          calibration_find(c, "b")->channels[0].mean == 7);
     CHECK(!calibration_find(c, "c") && !calibration_find(c, NULL));
     calibration_write(c, &b);
     REQUIRE(read_text(buffer_terminate(&b), &again) == ST_OK);
-    CHECK(again->n == 2 && calibration_find(again, "/a/act")->high == 3);
+    CHECK(again->n == 2 && calibration_find(again, "/a/act")->channels[1].high == 4);
     calibration_free(c);
     calibration_free(again);
     buffer_free(&b);
@@ -39,7 +43,7 @@ TEST(damaged_calibrations_are_refused)
     static const struct {
         const char *from, *to;
     } damage[] = {
-        { "calibration 1", "calibration 2" },
+        { "calibration 2", "calibration 1" },
         { "0001", "000g" },
         { "0001", "01" },
         { "pictures 64", "pictures -1" },
@@ -47,16 +51,25 @@ TEST(damaged_calibrations_are_refused)
         { "tensors 2", "tensors 3" },
         { "tensors 2", "tensors 1" },
         { "tensors 2", "tensors 999999999" },
-        { "-0.25 3", "0.25 3" },
-        { "-0.25 3", "-0.25 -3" },
-        { "-0.25 3", "nan 3" },
-        { "-0.25 3", "-1e99 3" },
-        { "-0.25 3", "-0.25" },
+        { "channels 3", "channels 2" },
+        { "channels 3", "channels 4" },
+        { "channels 3", "channels 999999999" },
+        { "2 /a", "0 /a" },
+        { "2 /a", "1 /a" },
+        { "2 /a", "3 /a" },
+        { "2 /a", "-2 /a" },
+        { "-0.25 3 0.5", "0.25 3 0.5" },
+        { "-0.25 3 0.5", "-0.25 -3 0.5" },
+        { "-0.25 3 0.5", "nan 3 0.5" },
+        { "-0.25 3 0.5", "-1e99 3 0.5" },
+        { "-0.25 3 0.5", "-0.25 3 inf" },
+        { "-0.25 3 0.5", "-0.25 3" },
+        { "-0.25 3 0.5", "-0.25 3 0.5 1" },
         { " b\n", " /a/act\n" },
-        { " b\n", " b" },
         { " b\n", " \n" },
         { " b\n", " b b\n" },
-        { " b\n", " b\n\n" },
+        { " 7\n", " 7" },
+        { " 7\n", " 7\n\n" },
     };
 
     for (size_t i = 0; i < sizeof damage / sizeof damage[0]; i++) {
@@ -84,30 +97,40 @@ TEST(a_calibration_is_for_one_file)
     calibration_free(c);
 }
 
-TEST(ranges_hold_what_is_common_and_clip_what_is_rare)
+TEST(ranges_hold_all_that_was_seen)
 {
-    struct histogram *h = calloc(1, sizeof *h);
-    float low, high, x[16];
+    static const float x[] = { 1, -2, NAN, 3, INFINITY, -INFINITY, 0, 2 };
+    struct range r = { .n = 0 };
+    float low, high;
 
-    for (int i = 0; i < 16; i++)
-        x[i] = i == 15 ? 1e9f : (float)i; /* the last of each block is no channel */
-    for (int i = 0; i < 20000; i++)
-        histogram_add(h, x, 16, 15, 16);
-    histogram_range(h, &low, &high);
-    CHECK(low == 0 && fabsf(high - 14) < 0.1f);
-    histogram_add(h, (const float[]){ 100, -3, NAN, INFINITY, -INFINITY }, 5, 1, 1);
-    histogram_range(h, &low, &high);
-    CHECK(low <= 0 && low >= -3);
-    CHECK(high >= 13 && high < 95);
-    free(h);
+    range_add(&r, x, 8, 1);
+    range_ends(&r, &low, &high);
+    CHECK(low == -2 && high == 3);
+    CHECK(fabsf(range_mean(&r) - 4.0f / 5) < 1e-6f);
+    range_add(&r, x + 1, 2, 6); /* -2 and 2 */
+    CHECK(fabsf(range_mean(&r) - 4.0f / 7) < 1e-6f);
 }
 
-TEST(an_empty_histogram_has_no_range)
+TEST(ranges_leave_room_where_extremes_vary)
 {
-    struct histogram *h = calloc(1, sizeof *h);
+    struct range steady = { .n = 0 }, varying = { .n = 0 };
+    float low, high;
+
+    for (int i = 0; i < 64; i++) {
+        range_add(&steady, (const float[]){ -0.25f, 5 }, 2, 1);
+        range_add(&varying, (const float[]){ -0.25f, i % 2 ? 4 : 5 }, 2, 1);
+    }
+    range_ends(&steady, &low, &high);
+    CHECK(low == -0.25f && high == 5);
+    range_ends(&varying, &low, &high);
+    CHECK(low == -0.25f && high > 6 && high < 10);
+}
+
+TEST(a_range_of_nothing_is_empty)
+{
+    const struct range r = { .n = 0 };
     float low = 1, high = 1;
 
-    histogram_range(h, &low, &high);
-    CHECK(low == 0 && high == 0);
-    free(h);
+    range_ends(&r, &low, &high);
+    CHECK(low == 0 && high == 0 && range_mean(&r) == 0);
 }

@@ -14,9 +14,32 @@ static uint8_t byte_at(const uint8_t *x, size_t c, size_t plane, size_t i)
     return x[(c / 16 * plane + i) * 16 + c % 16];
 }
 
+enum { CHANNELS = 160 };
+
+/* What a struct quanta points to. */
+struct arrays {
+    float scale[CHANNELS];
+    uint8_t zero[CHANNELS];
+};
+
+/* Scales up to `most`, and zeros, of any size. */
+static void random_quanta(uint64_t *r, float most, struct arrays *a)
+{
+    for (size_t i = 0; i < CHANNELS; i++) {
+        a->scale[i] = most * (float)random_int(r, 10, 100) / 100;
+        a->zero[i] = (uint8_t)random_int(r, 0, 255);
+    }
+}
+
+static struct quanta quanta_in(const struct arrays *a)
+{
+    return (struct quanta){ .scale = a->scale, .zero = a->zero };
+}
+
 struct layer {
     struct conv_shape s;
-    size_t in, out; /* pixels */
+    struct arrays *arrays; /* of x, y and residual */
+    size_t in, out;        /* pixels */
     float *weights, *bias;
     uint8_t *x, *residual;
 };
@@ -43,7 +66,11 @@ static struct layer random_layer(uint64_t *r)
     l.s.fused = (struct fusion){
         .act = acts[random_int(r, 0, 5)], .alpha = -0.25f, .beta = 0.5f, .residual = random_int(r, 0, 1)
     };
-    l.s.x_bytes = (struct quantum){ .scale = 0.02f, .zero = random_int(r, 0, 255) };
+    l.arrays = calloc(3, sizeof *l.arrays);
+    random_quanta(r, 0.02f, &l.arrays[0]);
+    random_quanta(r, 0.01f, &l.arrays[1]);
+    random_quanta(r, 0.01f, &l.arrays[2]);
+    l.s.x_bytes = quanta_in(&l.arrays[0]);
     l.in = (size_t)(w->in[0] * w->in[1]);
     l.out = (size_t)(w->out[0] * w->out[1]);
     nweights = (size_t)(l.s.ci * l.s.co * w->kernel[0] * w->kernel[1]);
@@ -60,14 +87,15 @@ static struct layer random_layer(uint64_t *r)
 
 static void layer_free(struct layer *l)
 {
+    free(l->arrays);
     free(l->weights);
     free(l->bias);
     free(l->x);
     free(l->residual);
 }
 
-/* The definition: weights rounded to 127 steps of the largest of their channel, an exact sum, one
- * rounding. */
+/* The definition: weights, times the scale of what they meet, rounded to 127 steps of the largest of
+ * their channel, an exact sum, one rounding. */
 static float define(const struct layer *l, size_t o, size_t pixel)
 {
     const struct window *w = &l->s.w;
@@ -78,17 +106,18 @@ static float define(const struct layer *l, size_t o, size_t pixel)
     int64_t sum = 0;
 
     for (size_t i = 0; i < each; i++)
-        step = fmaxf(step, fabsf(weights[i]));
+        step = fmaxf(step, fabsf(weights[i] * l->s.x_bytes.scale[i / taps]));
     step = step > 0 ? step / 127 : 1;
     for (size_t i = 0; i < each; i++) {
         const int64_t tap = (int64_t)(i % taps);
         const int64_t y = oy * w->stride[0] + tap / w->kernel[1] * w->dilation[0] - w->before[0];
         const int64_t x = ox * w->stride[1] + tap % w->kernel[1] * w->dilation[1] - w->before[1];
         if (y >= 0 && y < w->in[0] && x >= 0 && x < w->in[1])
-            sum += lrintf(weights[i] / step) *
-                   (byte_at(l->x, i / taps, l->in, (size_t)(y * w->in[1] + x)) - l->s.x_bytes.zero);
+            sum += lrintf(weights[i] * l->s.x_bytes.scale[i / taps] / step) *
+                   (byte_at(l->x, i / taps, l->in, (size_t)(y * w->in[1] + x)) -
+                    l->s.x_bytes.zero[i / taps]);
     }
-    return fmaf((float)sum, step * l->s.x_bytes.scale, l->bias[o]);
+    return fmaf((float)sum, step, l->bias[o]);
 }
 
 static void *run_layer(const struct layer *l, const void *residual, void *y, int threads)
@@ -136,16 +165,18 @@ TEST(results_in_bytes_are_those_of_the_definition)
         struct layer l = random_layer(&r);
         uint8_t *y = random_bytes(&r, (size_t)(l.s.co + 15) / 16 * 16 * l.out);
         int most = 0;
-        l.s.residual_bytes = (struct quantum){ .scale = 0.01f, .zero = 100 };
-        l.s.y_bytes = quantum_of_range(-0.3f - random_float(&r) / 4, 2);
+        l.s.y_bytes = quanta_in(&l.arrays[1]);
+        l.s.residual_bytes = quanta_in(&l.arrays[2]);
         run_layer(&l, l.s.fused.residual ? l.residual : NULL, y, random_int(&r, 1, 3));
         for (size_t o = 0; o < (size_t)l.s.co; o++)
             for (size_t p = 0; p < l.out; p++) {
                 const float v = activation_apply(&l.s.fused, define(&l, o, p)),
-                            added = l.s.fused.residual
-                                        ? (float)(byte_at(l.residual, o, l.out, p) - 100) * 0.01f
-                                        : 0;
-                const long want = lrintf((v + added) / l.s.y_bytes.scale) + l.s.y_bytes.zero;
+                            added =
+                                l.s.fused.residual
+                                    ? (float)(byte_at(l.residual, o, l.out, p) - l.arrays[2].zero[o]) *
+                                          l.arrays[2].scale[o]
+                                    : 0;
+                const long want = lrintf((v + added) / l.arrays[1].scale[o]) + l.arrays[1].zero[o];
                 const int d = abs((int)(want < 0     ? 0
                                         : want > 255 ? 255
                                                      : want) -
@@ -176,21 +207,99 @@ TEST(floats_become_bytes_and_come_back)
 {
     static const float inputs[16] = { -1e9f, -1, -0.51f, -0.5f, -0.49f, 0,    0.1f, 0.25f,
                                       1,     2,  2.99f,  3,     3.01f,  1e9f, NAN,  INFINITY };
-    const struct quantum q = quantum_of_range(-1, 3);
+    struct arrays a;
+    const struct quanta q = quanta_in(&a);
     float *x = aligned_alloc(64, 64), *back = aligned_alloc(64, 64);
     uint8_t *y = aligned_alloc(64, 64);
 
     if (cpu_isa() < CPU_AVX512)
         SKIP("needs AVX-512");
+    for (size_t i = 0; i < 16; i++) { /* each channel its own range */
+        const struct quantum one = quantum_of_range(-1 - (float)i, 3);
+        a.scale[i] = one.scale;
+        a.zero[i] = one.zero;
+    }
     memcpy(x, inputs, sizeof inputs);
-    bytes_narrow(&q, x, y, 16);
-    bytes_widen(&q, y, back, 16);
-    for (int i = 0; i < 14; i++)
-        CHECK(fabsf(back[i] - fminf(fmaxf(inputs[i], -64 * q.scale), 191 * q.scale)) <=
-              q.scale * 0.501f);
+    bytes_narrow(&q, x, y, 1);
+    bytes_widen(&q, y, back, 1);
+    for (int i = 0; i < 14; i++) {
+        const float low = (float)-a.zero[i] * a.scale[i], high = (float)(255 - a.zero[i]) * a.scale[i];
+        CHECK(fabsf(back[i] - fminf(fmaxf(inputs[i], low), high)) <= a.scale[i] * 0.501f);
+    }
     CHECK(back[5] == 0.0f);
     CHECK(y[14] == 0 && y[15] == 255);
     free(x);
     free(back);
     free(y);
+}
+
+/* A convolution of one weight: what its activation makes of the bias, in bytes. */
+static uint8_t finish_one(float bias, enum activation act, float scale)
+{
+    static const uint8_t zero[16] = { 100 };
+    static const float ones[16] = { 1 };
+    const float scales[16] = { scale }, weight = 0;
+    _Alignas(64) uint8_t x[64] = { 0 };
+    _Alignas(64) uint8_t y[64] = { 0 };
+    _Alignas(64) static char scratch[1 << 16];
+    const struct conv_shape s = { .ci = 1,
+                                  .co = 1,
+                                  .w = { .kernel = { 1, 1 },
+                                         .stride = { 1, 1 },
+                                         .dilation = { 1, 1 },
+                                         .in = { 1, 1 },
+                                         .out = { 1, 1 } },
+                                  .fused = { .act = act },
+                                  .x_bytes = { .scale = ones, .zero = zero },
+                                  .y_bytes = { .scale = scales, .zero = zero } };
+    struct conv_kernel *k = conv_kernel_create(&s, CONV_DIRECT, &weight, &bias);
+
+    if (conv_kernel_scratch_bytes(k, 1) <= sizeof scratch)
+        conv_kernel_run(k, x, NULL, y, scratch, 1);
+    conv_kernel_free(k);
+    return y[0];
+}
+
+TEST(swish_in_bytes_is_right_for_numbers_of_any_size)
+{
+    size_t wrong = 0;
+
+    if (!cpu_has_vnni())
+        SKIP("needs AVX-512 VNNI");
+    for (int i = -2000; i < 1500; i++) { /* each within half a step and a thousandth */
+        const float x = (float)i / 100, want = x / (1 + expf(-x)) / 0.1f + 100;
+        wrong += !(fabsf((float)finish_one(x, ACT_SILU, 0.1f) - fminf(want, 255)) <= 0.51f);
+    }
+    CHECK_SIZE(wrong, 0);
+    CHECK(finish_one(1e30f, ACT_SILU, 0.1f) == 255 && finish_one(INFINITY, ACT_SILU, 1e-6f) == 255);
+    CHECK(finish_one(-1e30f, ACT_SILU, 1e-6f) == 100 && finish_one(-INFINITY, ACT_SILU, 0.1f) == 100);
+    CHECK(finish_one(-1e4f, ACT_SILU, 1e-6f) == 100 && finish_one(-90, ACT_SILU, 1e-6f) == 100);
+    CHECK(finish_one(3e38f, ACT_NONE, 1e-6f) == 255 && finish_one(-3e38f, ACT_NONE, 1e-6f) == 0);
+}
+
+TEST(what_rounding_weights_takes_on_average_goes_to_the_bias)
+{
+    static const float scale[16] = { 1, 1 }, mean[16] = { 10, 20 };
+    static const uint8_t zero[16] = { 0 };
+    const float weights[] = { 127, 3.4f }; /* in steps of 1: 127 and 3 */
+    _Alignas(64) uint8_t x[64] = { 10, 20 };
+    _Alignas(64) float y[64];
+    _Alignas(64) static char scratch[1 << 16];
+    const struct conv_shape s = { .ci = 2,
+                                  .co = 1,
+                                  .w = { .kernel = { 1, 1 },
+                                         .stride = { 1, 1 },
+                                         .dilation = { 1, 1 },
+                                         .in = { 1, 1 },
+                                         .out = { 1, 1 } },
+                                  .x_bytes = { .scale = scale, .zero = zero, .mean = mean } };
+    struct conv_kernel *k;
+
+    if (!cpu_has_vnni())
+        SKIP("needs AVX-512 VNNI");
+    k = conv_kernel_create(&s, CONV_DIRECT, weights, NULL);
+    REQUIRE(conv_kernel_scratch_bytes(k, 1) <= sizeof scratch);
+    conv_kernel_run(k, x, NULL, y, scratch, 1);
+    CHECK(fabsf(y[0] - (1270 + 68)) < 1e-3f);
+    conv_kernel_free(k);
 }
