@@ -86,19 +86,21 @@ static double measure(const struct value *want, const struct value *got, bool ow
 /* ---- what the plan has made ---- */
 
 /* Blocks of channels as float32, whatever they are made of; NULL: out of memory. */
-static float *widened(const struct value *x, const struct quantum *q)
+static float *widened(const struct value *x, const struct quanta *q)
 {
-    const size_t n = value_elements(x);
+    const size_t n = value_elements(x), pixels = value_span(x, 2, 4), planes = value_span(x, 0, 2);
     float *y = aligned_alloc(64, (n * sizeof *y + 127) / 64 * 64);
 
     if (!y)
         return NULL;
     if (x->type == DTYPE_F32)
         memcpy(y, x->data, n * sizeof *y);
-    else if (x->type == DTYPE_U8)
-        bytes_widen(q, value_u8(x), y, n);
-    else
+    else if (x->type != DTYPE_U8)
         floats_widen(x->data, y, n, x->type);
+    for (size_t p = 0; x->type == DTYPE_U8 && p < planes; p++) {
+        const struct quanta block = quanta_of_block(q, (int)(p % (size_t)x->dims[1]));
+        bytes_widen(&block, value_u8(x) + p * pixels * 16, y + p * pixels * 16, pixels);
+    }
     return y;
 }
 

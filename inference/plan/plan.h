@@ -57,7 +57,7 @@ struct step {
 /* Where a run leaves what a node makes: for who looks at each (check.h). */
 struct trace {
     int slot; /* of a tensor in the form in which it was made, right after its node has run */
-    struct quantum q;
+    struct quanta q;
 };
 
 struct plan {
