@@ -42,7 +42,7 @@ static bool can_evaluate(const struct graph *g, const struct node *n, int64_t *r
             return false;
         cost += v ? (int64_t)value_elements(v) : 0;
     }
-    *ret_cost = cost;
+    *ret_cost = cost *= n->op->slow ? n->op->slow : 1;
     return cost <= g->fold_budget;
 }
 

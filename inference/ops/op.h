@@ -37,6 +37,7 @@ struct op {
     void (*lower)(struct lowering *l, const struct node *n);
     bool shape_only; /* the output follows from the input's shape: evaluated without its data */
     bool heavy;      /* never evaluated at load */
+    int slow;        /* how many copied elements one that is evaluated costs, about; 0: one */
     bool internal;   /* made by passes; a file cannot name it */
     bool shrinks; /* infer gives the most rows there can be; reference sets dims of output 0 to what it
                      found, dims[0] to -1 when it gave up: over a limit, or out of memory */

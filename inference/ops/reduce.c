@@ -229,14 +229,14 @@ static void run_argmin(const struct call *c)
     {                                                                                                   \
         .name = title, .since = 1, .min_in = 1, .max_in = 2, .min_out = 1, .max_out = 1,                \
         .attributes = "I:axes i:keepdims i:noop_with_empty_axes", .infer = infer,                       \
-        .reference = run_with, .lower = lower_with                                                      \
+        .reference = run_with, .lower = lower_with, .slow = 16                                          \
     }
 
 #define ARG(title, run_with)                                                                            \
     {                                                                                                   \
         .name = title, .since = 1, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,                \
         .attributes = "i:axis i:keepdims i:select_last_index", .infer = infer_arg,                      \
-        .reference = run_with                                                                           \
+        .reference = run_with, .slow = 16                                                               \
     }
 
 const struct op ops_reduce[] = {

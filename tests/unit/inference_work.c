@@ -106,3 +106,32 @@ TEST(a_quantised_file_takes_what_the_same_network_takes_in_floats)
     model_card_free(card);
     free(bytes);
 }
+
+/* A million numbers summed in logarithms take as long as sixteen millions copied. */
+TEST(reductions_of_constants_use_the_budget_up_sooner_than_copies)
+{
+    static const char *const types[] = { "Identity", "ReduceSum", "ReduceLogSumExp" };
+    int left[3] = { 0 };
+
+    for (size_t t = 0; t < 3; t++) {
+        struct buffer g = { 0 };
+        struct model *m;
+        char name[16];
+        onnx_input(&g, "x", 1, (const int64_t[]){ 4 });
+        onnx_output(&g, "y");
+        onnx_ints(&g, "shape", 2, (const int64_t[]){ 1, 1 << 20 });
+        onnx_node(&g, "ConstantOfShape", "shape", "c", NULL);
+        for (int i = 0; i < 12; i++) {
+            snprintf(name, sizeof name, "r%d", i);
+            onnx_node(&g, types[t], "c", name, NULL);
+        }
+        onnx_node(&g, "Relu", "x", "y", NULL);
+        REQUIRE((m = run_load(&g, 11)) != NULL);
+        CHECK(m->graph->fold_budget >= 0);
+        for (int i = 0; i < m->graph->nnodes; i++)
+            left[t] += !m->graph->nodes[i].dead && strcmp(m->graph->nodes[i].type, types[t]) == 0;
+        model_free(m);
+    }
+    CHECK_I64(left[0], 0);
+    CHECK(left[1] >= 6 && left[2] >= 6);
+}
