@@ -30,8 +30,9 @@ static bool find_readers(const struct graph *g, struct readers *r)
 static bool settle(struct graph *g, struct readers *r)
 {
     static bool (*const passes[])(struct graph *, const struct readers *) = {
-        pass_dead_code, pass_identity,   pass_dequantise, pass_attention, pass_affine_behind,
-        pass_silu,      pass_hard_swish, pass_activation, pass_residual,  pass_affine_in_front,
+        pass_dead_code,     pass_identity, pass_dequantise,      pass_attention,
+        pass_affine_behind, pass_silu,     pass_hard_swish,      pass_activation,
+        pass_branches,      pass_residual, pass_affine_in_front,
     };
     bool ok = true, changed = true;
 

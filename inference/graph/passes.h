@@ -34,6 +34,8 @@ bool pass_silu(struct graph *g, const struct readers *r);
 bool pass_hard_swish(struct graph *g, const struct readers *r);
 /* Conv, ConvTranspose or Affine, then an activation that only it feeds. */
 bool pass_activation(struct graph *g, const struct readers *r);
+/* Sums of convolutions of one tensor, and of its batch normalisation: one Conv. */
+bool pass_branches(struct graph *g, const struct readers *r);
 /* Conv, then Add of a tensor of the same shape. */
 bool pass_residual(struct graph *g, const struct readers *r);
 /* Attention among the cells of a map: Attention, where this CPU has a kernel for it. One a call. */
