@@ -86,6 +86,8 @@ double call_work(const struct call *c)
     const struct attribute *kernel = node_attribute(c->node, "kernel_shape");
     const double in = x ? (double)value_elements(x) : 0, out = y ? (double)value_elements(y) : 0;
 
+    if (c->node->op->work)
+        return c->node->op->work(c);
     if (w)
         return (product->of_inputs ? in : out) * (double)value_span(w, 1, w->rank);
     if (product && x && x->rank > 0)

@@ -145,6 +145,19 @@ static void reference(const struct call *c)
     } while (walk_step(&kept));
 }
 
+/* One product for each place of all letters together. */
+static double work(const struct call *c)
+{
+    struct einsum e;
+    double n = 1;
+
+    if (!einsum_read(c, &e))
+        return 0;
+    for (int i = 0; i < e.nletters; i++)
+        n *= (double)e.dims[i];
+    return n;
+}
+
 const struct op ops_einsum[] = {
     { .name = "Einsum",
       .since = 12,
@@ -155,6 +168,7 @@ const struct op ops_einsum[] = {
       .attributes = "s:equation",
       .infer = infer,
       .reference = reference,
+      .work = work,
       .heavy = true },
     { 0 },
 };

@@ -192,6 +192,14 @@ static enum status infer_lrn(const struct call *c, struct fault *f)
     return ST_OK;
 }
 
+/* Each element looks at its neighbours in other channels. */
+static double lrn_work(const struct call *c)
+{
+    const struct value *x = c->in[0];
+
+    return (double)value_elements(x) * fmin((double)node_int(c->node, "size", 1), (double)x->dims[1]);
+}
+
 static void run_lrn(const struct call *c)
 {
     const struct value *x = c->in[0];
@@ -263,7 +271,17 @@ const struct op ops_norm[] = {
          run_group),
     NORM("LayerNormalization", 17, 2, 3, 3, "i:axis f:epsilon i:stash_type", infer_layer, run_layer),
     NORM("MeanVarianceNormalization", 9, 1, 1, 1, "I:axes", infer_mean_variance, run_mean_variance),
-    NORM("LRN", 1, 1, 1, 1, "f:alpha f:beta f:bias i:size", infer_lrn, run_lrn),
+    { .name = "LRN",
+      .since = 1,
+      .min_in = 1,
+      .max_in = 1,
+      .min_out = 1,
+      .max_out = 1,
+      .attributes = "f:alpha f:beta f:bias i:size",
+      .infer = infer_lrn,
+      .reference = run_lrn,
+      .work = lrn_work,
+      .heavy = true },
     NORM("LpNormalization", 1, 1, 1, 1, "i:axis i:p", infer_lp, run_lp),
     { 0 },
 };

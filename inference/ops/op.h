@@ -35,6 +35,7 @@ struct op {
     enum status (*infer)(const struct call *c, struct fault *f);
     void (*reference)(const struct call *c);
     void (*lower)(struct lowering *l, const struct node *n);
+    double (*work)(const struct call *c); /* multiplications of one run; NULL: as infer.h counts them */
     bool shape_only; /* the output follows from the input's shape: evaluated without its data */
     bool heavy;      /* never evaluated at load */
     int slow;        /* how many copied elements one that is evaluated costs, about; 0: one */

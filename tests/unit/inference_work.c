@@ -135,3 +135,27 @@ TEST(reductions_of_constants_use_the_budget_up_sooner_than_copies)
     CHECK_I64(left[0], 0);
     CHECK(left[1] >= 6 && left[2] >= 6);
 }
+
+/* Small files whose one node compares each of many with many. */
+TEST(sums_over_letters_and_over_neighbouring_channels_count_all_they_touch)
+{
+    enum { N = 4096 };
+    struct buffer g = { 0 }, a = { 0 }, h = { 0 }, b = { 0 };
+    struct model *m;
+
+    onnx_input(&g, "x", 2, (const int64_t[]){ N, N });
+    onnx_output(&g, "y");
+    onnx_text_attribute(&a, "equation", "ab,bc->ac");
+    onnx_node(&g, "Einsum", "x x", "y", &a);
+    REQUIRE((m = run_load(&g, 13)) != NULL);
+    CHECK_NEAR(m->graph->work, (double)N * N * N, 1);
+    model_free(m);
+
+    onnx_input(&h, "x", 4, (const int64_t[]){ 1, N, 4, 4 });
+    onnx_output(&h, "y");
+    onnx_int_attribute(&b, "size", 1 << 16);
+    onnx_node(&h, "LRN", "x", "y", &b);
+    REQUIRE((m = run_load(&h, 13)) != NULL);
+    CHECK_NEAR(m->graph->work, (double)N * 16 * N, 1);
+    model_free(m);
+}
