@@ -66,18 +66,26 @@ static enum status calibrate(const struct maker *m, struct calibration **ret, st
 
 static void run_maker(void *arg, struct buffer *say)
 {
+    struct buffer text = { .max = LIMIT_CALIBRATION_BYTES };
     struct calibration *made = NULL;
     struct fault f = FAULT_INIT;
+    enum status st;
 
     (void)failpoint("calibration_run");
-    if (calibrate(arg, &made, &f) == ST_OK) {
+    if ((st = calibrate(arg, &made, &f)) == ST_OK) {
+        calibration_write(made, &text);
+        if (text.failed)
+            st = fault_set(&f, ST_TOO_LARGE, "calibration", "is over %d bytes", LIMIT_CALIBRATION_BYTES);
+    }
+    if (st == ST_OK) {
         buffer_char(say, '+');
-        calibration_write(made, say);
+        buffer_bytes(say, text.p, text.n);
     } else {
         buffer_printf(say, "-%s%s",
                       f.field && strcmp(f.field, "calibration") == 0 ? "the calibration " : "",
                       f.detail);
     }
+    buffer_free(&text);
     calibration_free(made);
 }
 

@@ -156,7 +156,8 @@ static void load_calibration(struct serving *s, struct served_model *m)
         return;
     }
     c = m->calibration;
-    m->calibration_bytes = sizeof *c + (size_t)c->n * sizeof *c->items;
+    m->calibration_bytes =
+        sizeof *c + (size_t)c->n * sizeof *c->items + (size_t)c->nchannels * sizeof *c->channels;
     for (int i = 0; i < c->n; i++)
         m->calibration_bytes += strlen(c->items[i].name) + 1;
 }
