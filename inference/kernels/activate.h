@@ -1,28 +1,27 @@
-/* Activations of 16 floats; act is known where it is compiled. What each means: activation_apply. */
+/* Activations of a vector of floats; act is known where it is compiled. What each means:
+ * activation_apply. */
 #ifndef INFERENCE_KERNELS_ACTIVATE_H
 #define INFERENCE_KERNELS_ACTIVATE_H
 
 #include "inference/graph/graph.h"
-#include "inference/kernels/simd.h"
+#include "inference/kernels/vector.h"
 
-INLINE_AVX512 __m512 activate(const enum activation act, __m512 x, __m512 alpha, __m512 beta)
+INLINE_VECTOR VECTOR activate(const enum activation act, VECTOR x, VECTOR alpha, VECTOR beta)
 {
-    const __m512 zero = _mm512_setzero_ps();
+    const VECTOR zero = vec_zero();
 
     switch (act) {
     case ACT_RELU:
-        return _mm512_mask_mul_ps(x, _mm512_cmp_ps_mask(x, zero, _CMP_LT_OQ), x, alpha);
+        return vec_scale_negative(x, alpha);
     case ACT_SILU:
-        return silu_512(x);
+        return vec_silu(x);
     case ACT_CLIP:
-        return _mm512_min_ps(_mm512_max_ps(x, alpha), beta);
+        return vec_min(vec_max(x, alpha), beta);
     case ACT_HARDSWISH: /* x * clip(x / 6 + 1/2, 0, 1) */
-        return _mm512_mul_ps(x, _mm512_min_ps(_mm512_max_ps(_mm512_fmadd_ps(x, _mm512_set1_ps(1.0f / 6),
-                                                                            _mm512_set1_ps(0.5f)),
-                                                            zero),
-                                              _mm512_set1_ps(1)));
+        return vec_mul(
+            x, vec_min(vec_max(vec_fmadd(x, vec_set1(1.0f / 6), vec_set1(0.5f)), zero), vec_set1(1)));
     case ACT_SIGMOID:
-        return sigmoid_512(x);
+        return vec_sigmoid(x);
     case ACT_NONE:
         break;
     }

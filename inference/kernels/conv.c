@@ -2,23 +2,24 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "inference/kernels/activate.h"
 #include "inference/kernels/conv_kernel.h"
-#include "inference/kernels/floats.h"
+#include "inference/kernels/cpu.h"
 #include "inference/kernels/exact.h"
-#include "inference/kernels/simd.h"
+#include "inference/kernels/floats.h"
 #include "inference/kernels/team.h"
 #include "inference/kernels/tile.h"
 #include "inference/kernels/tile_half.h"
 #include "inference/kernels/tile_int8.h"
 
-static const struct method {
+struct method {
     const char *names[3]; /* in float32, float16, bfloat16 */
     bool (*suits)(const struct conv_shape *s);
     bool (*pack)(struct conv_kernel *k, const float *weights);
     size_t (*scratch_bytes)(const struct conv_kernel *k);
     void (*work)(const void *job, int i, int n);
-} methods[] = {
+};
+
+static const struct method methods[] = {
     [CONV_DIRECT] = { { "direct:avx512", "direct:avx512_fp16", "direct:avx512_bf16" },
                       direct_suits,
                       direct_pack,
@@ -37,11 +38,43 @@ static const struct method {
     [CONV_FIRST] = { { "first:avx512" }, first_suits, first_pack, first_scratch_bytes, first_work },
 };
 
+static const struct method avx2_methods[] = {
+    [CONV_DIRECT] = { .suits = NULL },
+    [CONV_WINOGRAD] = { { "winograd:avx2" },
+                        winograd_suits_avx2,
+                        winograd_pack_avx2,
+                        winograd_scratch_bytes_avx2,
+                        winograd_work_avx2 },
+    [CONV_DEPTHWISE] = { { "depthwise:avx2" },
+                         depthwise_suits_avx2,
+                         depthwise_pack_avx2,
+                         depthwise_scratch_bytes_avx2,
+                         depthwise_work_avx2 },
+    [CONV_FIRST] = { .suits = NULL },
+};
+
+int conv_block(void)
+{
+    return cpu_isa() >= CPU_AVX512 ? 16 : 8;
+}
+
+static const struct method *method_of(enum conv_method m)
+{
+    return &(cpu_isa() >= CPU_AVX512 ? methods : avx2_methods)[m];
+}
+
+bool conv_method_offered(enum conv_method m, enum dtype x_type, enum dtype y_type)
+{
+    if (cpu_isa() == CPU_AVX2)
+        return avx2_methods[m].suits && x_type == DTYPE_F32 && y_type == DTYPE_F32;
+    return floats_available(x_type) && floats_available(y_type);
+}
+
 bool conv_kernel_suits(const struct conv_shape *s, enum conv_method m)
 {
     return (!quanta_used(&s->x_bytes) || (m == CONV_DIRECT && bytes_suit(s))) &&
-           floats_available(s->x_type) && floats_available(s->y_type) &&
-           s->w.kernel[0] * s->w.kernel[1] <= CONV_TAPS && methods[m].suits(s) &&
+           (!s->exact || cpu_isa() >= CPU_AVX512) && conv_method_offered(m, s->x_type, s->y_type) &&
+           s->w.kernel[0] * s->w.kernel[1] <= CONV_TAPS && method_of(m)->suits(s) &&
            conv_method_works(m, s->x_type);
 }
 
@@ -64,13 +97,14 @@ struct conv_kernel *conv_kernel_create(const struct conv_shape *s, enum conv_met
         return NULL;
     k->shape = *s;
     k->method = m;
-    k->in_blocks = (int)((s->ci + 15) / 16);
-    k->out_blocks = (int)((s->co + 15) / 16);
-    if (!(k->bias = conv_zeros((size_t)k->out_blocks * 64)))
+    k->block = conv_block();
+    k->in_blocks = (int)((s->ci + k->block - 1) / k->block);
+    k->out_blocks = (int)((s->co + k->block - 1) / k->block);
+    if (!(k->bias = conv_zeros((size_t)(k->out_blocks * k->block) * sizeof(float))))
         goto out;
     if (bias)
         memcpy(k->bias, bias, (size_t)s->co * sizeof *bias);
-    if (methods[m].pack(k, weights))
+    if (method_of(m)->pack(k, weights))
         return k;
 out:
     conv_kernel_free(k);
@@ -100,7 +134,7 @@ bool conv_kernel_takes_bytes(const struct conv_kernel *k)
 
 const char *conv_kernel_name(const struct conv_kernel *k)
 {
-    const struct method *m = &methods[k->method];
+    const struct method *m = method_of(k->method);
 
     return quanta_used(&k->shape.x_bytes) ? "direct:avx512_vnni"
                                           : m->names[k->shape.x_type == DTYPE_F16    ? 1
@@ -115,7 +149,7 @@ size_t conv_kernel_weight_bytes(const struct conv_kernel *k)
 
 size_t conv_kernel_scratch_bytes(const struct conv_kernel *k, int threads)
 {
-    return (size_t)threads * ((methods[k->method].scratch_bytes(k) + 4095) / 4096 * 4096);
+    return (size_t)threads * ((method_of(k->method)->scratch_bytes(k) + 4095) / 4096 * 4096);
 }
 
 void conv_kernel_run(const struct conv_kernel *k, const void *x, const void *residual, void *y,
@@ -123,45 +157,7 @@ void conv_kernel_run(const struct conv_kernel *k, const void *x, const void *res
 {
     const struct conv_job j = { k, x, residual, y, scratch, conv_kernel_scratch_bytes(k, 1) };
 
-    team_run(threads, methods[k->method].work, &j);
-}
-
-INLINE_AVX512 void finish(const struct fusion *f, const enum activation act, const float *x,
-                          const void *residual, void *y, size_t n, const enum dtype type)
-{
-    const __m512 alpha = _mm512_set1_ps(f->alpha), beta = _mm512_set1_ps(f->beta);
-
-    for (size_t i = 0; i < n; i++) {
-        __m512 v = activate(act, _mm512_load_ps(x + 16 * i), alpha, beta);
-        if (residual)
-            v = _mm512_add_ps(v, load_pixel((const char *)residual + i * pixel_bytes(type), type));
-        store_pixel((char *)y + i * pixel_bytes(type), v, type);
-    }
-}
-
-/* One loop for each activation, so that the choice is made outside. */
-INLINE_AVX512 void finish_as(const struct fusion *f, const float *x, const void *residual, void *y,
-                             size_t n, const enum dtype type)
-{
-#define FINISH(act) finish(f, act, x, residual, y, n, type)
-    ACTIVATION_CHOOSE(f->act, FINISH);
-#undef FINISH
-}
-
-TARGET_AVX512
-void conv_finish(const struct conv_shape *s, int block, const float *x, const void *residual, void *y,
-                 size_t n)
-{
-    if (quanta_used(&s->y_bytes))
-        conv_finish_bytes(s, block, x, residual, y, n);
-    else if (s->y_type == DTYPE_F16)
-        finish_as(&s->fused, x, residual, y, n, DTYPE_F16);
-    else if (s->y_type == DTYPE_BF16)
-        finish_as(&s->fused, x, residual, y, n, DTYPE_BF16);
-    else if (s->exact)
-        exact_finish(&s->fused, x, residual, y, n);
-    else if (s->fused.act != ACT_NONE || residual || x != y)
-        finish_as(&s->fused, x, residual, y, n, DTYPE_F32);
+    team_run(threads, method_of(k->method)->work, &j);
 }
 
 size_t conv_weight_place(enum dtype type, size_t k, size_t o, size_t groups)
@@ -211,7 +207,7 @@ void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int g
             tile_bfloat_row(&h, groups, t->pixels);
     } else {
         const struct tile f = { .x = (const float *)(const void *)t->x,
-                                .x_plane = t->x_plane * 16,
+                                .x_plane = t->x_plane * (size_t)k->block,
                                 .blocks = k->in_blocks,
                                 .taps = t->taps,
                                 .ntaps = t->ntaps,
@@ -219,6 +215,6 @@ void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int g
                                 .bias = t->bias,
                                 .y = t->y,
                                 .y_plane = t->y_plane };
-        (k->shape.exact ? exact_row : tile_row)(&f, groups, t->pixels);
+        (k->block == 8 ? tile_row_avx2 : k->shape.exact ? exact_row : tile_row)(&f, groups, t->pixels);
     }
 }

@@ -1,8 +1,9 @@
 /*
- * Convolution with AVX-512 on tensors in blocks of 16 channels: direct, direct from the few planes of a
- * picture, depthwise, and by Winograd's F(4x4, 3x3), which needs a quarter of the multiplications and
- * rounds a little differently (1e-5 of the largest value). Activation and residual are applied while a
- * row is in the cache.
+ * Convolution on tensors in blocks of channels, 16 with AVX-512 and 8 with AVX2: direct, direct from the
+ * few planes of a picture, depthwise, and by Winograd's F(4x4, 3x3), which needs a quarter of the
+ * multiplications and rounds a little differently (1e-5 of the largest value). Activation and residual
+ * are applied while a row is in the cache. Without AVX-512 two methods are here, Winograd's and
+ * depthwise, in float32; the others are oneDNN's (plan/onednn.h).
  *
  * A conv_kernel holds packed weights; it is immutable and shared by threads. Channels that fill the last
  * block have weights 0; what they hold is finite and read by nobody.
@@ -39,6 +40,9 @@ struct conv_shape {
 /* This CPU and this kind of convolution. */
 bool conv_kernel_suits(const struct conv_shape *s, enum conv_method m);
 
+/* Channels of a block on this CPU: 16 or 8. */
+int conv_block(void);
+
 struct conv_kernel;
 /* weights [co, ci, kH, kW], bias [co] or NULL: copied. NULL: out of memory. */
 struct conv_kernel *conv_kernel_create(const struct conv_shape *s, enum conv_method m,
@@ -52,8 +56,8 @@ size_t conv_kernel_weight_bytes(const struct conv_kernel *k);
 size_t conv_kernel_scratch_bytes(const struct conv_kernel *k, int threads);
 
 /*
- * One image: x [ci / 16, H, W, 16], residual and y [co / 16, out H, out W, 16] in the types that
- * the shape says, all 64-byte aligned; residual NULL unless fused. y may be the residual's memory.
+ * One image: x [ci / B, H, W, B], residual and y [co / B, out H, out W, B], blocks of B, in the types
+ * that the shape says, all 64-byte aligned; residual NULL unless fused. y may be the residual's memory.
  */
 void conv_kernel_run(const struct conv_kernel *k, const void *x, const void *residual, void *y,
                      void *scratch, int threads);

@@ -40,13 +40,13 @@ static struct conv_shape shape_for(enum conv_method m, enum dtype type, bool exa
 
 static void fill(struct layer *l, const struct conv_shape *s)
 {
-    const size_t plane = (size_t)(s->w.in[0] * s->w.in[1]);
+    const size_t plane = (size_t)(s->w.in[0] * s->w.in[1]), n = (size_t)conv_block();
     uint32_t state = 7;
 
     for (size_t i = 0; i < (size_t)s->ci * plane; i++) {
         state = state * 1664525 + 1013904223;
         l->x[i] = (float)(state >> 16) * (2.0f / 65536) - 1;
-        l->blocks[(i / plane / 16 * plane + i % plane) * 16 + i / plane % 16] = l->x[i];
+        l->blocks[(i / plane / n * plane + i % plane) * n + i / plane % n] = l->x[i];
     }
     for (size_t i = 0; i < CHANNELS * CHANNELS * 9; i++) {
         state = state * 1664525 + 1013904223;
@@ -54,7 +54,8 @@ static void fill(struct layer *l, const struct conv_shape *s)
     }
     for (size_t i = 0; i < CHANNELS; i++)
         l->bias[i] = (float)i / CHANNELS;
-    floats_narrow(l->blocks, l->narrow_blocks, CHANNELS * PLANE_MAX, s->x_type);
+    if (s->x_type != DTYPE_F32)
+        floats_narrow(l->blocks, l->narrow_blocks, CHANNELS * PLANE_MAX, s->x_type);
 }
 
 /* One output by the definition; depthwise: of channel o alone. */
@@ -75,12 +76,12 @@ static float define(const struct layer *l, const struct conv_shape *s, bool dept
 
 static bool agrees(const struct layer *l, const struct conv_shape *s, enum conv_method m)
 {
-    const int64_t plane = s->w.out[0] * s->w.out[1];
+    const int64_t plane = s->w.out[0] * s->w.out[1], n = conv_block();
 
     for (int64_t o = 0; o < s->co; o++)
         for (int64_t i = 0; i < plane; i++) {
             const float want = define(l, s, m == CONV_DEPTHWISE, o, i / s->w.out[1], i % s->w.out[1]);
-            const float got = l->y[(o / 16 * plane + i) * 16 + o % 16];
+            const float got = l->y[(o / n * plane + i) * n + o % n];
             if (!(fabsf(want - got) <= (s->x_type == DTYPE_F32   ? 1e-4f
                                         : s->x_type == DTYPE_F16 ? 2e-2f
                                                                  : 0.1f)))
@@ -92,7 +93,8 @@ static bool agrees(const struct layer *l, const struct conv_shape *s, enum conv_
 static bool try_method(struct layer *l, enum conv_method m, enum dtype type, bool exact)
 {
     const struct conv_shape s = shape_for(m, type, exact);
-    const float *x = m == CONV_FIRST ? l->x : l->narrow_blocks;
+    const bool wide = type == DTYPE_F32;
+    const float *x = m == CONV_FIRST ? l->x : wide ? l->blocks : l->narrow_blocks;
     struct conv_kernel *k;
     void *scratch;
     bool ok;
@@ -101,8 +103,9 @@ static bool try_method(struct layer *l, enum conv_method m, enum dtype type, boo
     k = conv_kernel_create(&s, m, l->weights, l->bias);
     scratch = k ? conv_zeros(conv_kernel_scratch_bytes(k, 1)) : NULL;
     if ((ok = scratch != NULL)) {
-        conv_kernel_run(k, x, NULL, l->narrow_y, scratch, 1);
-        floats_widen(l->narrow_y, l->y, CHANNELS * PLANE_MAX, type);
+        conv_kernel_run(k, x, NULL, wide ? l->y : l->narrow_y, scratch, 1);
+        if (!wide)
+            floats_widen(l->narrow_y, l->y, CHANNELS * PLANE_MAX, type);
         ok = agrees(l, &s, m);
     }
     free(scratch);
@@ -117,9 +120,10 @@ static void try_all(void)
 
     for (int m = 0; l && m < METHODS; m++)
         for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-            works[m][types[i]] = floats_available(types[i]) && (m != CONV_FIRST || !i) &&
-                                 try_method(l, (enum conv_method)m, types[i], false) &&
-                                 (i || try_method(l, (enum conv_method)m, types[i], true));
+            works[m][types[i]] =
+                conv_method_offered((enum conv_method)m, types[i], types[i]) &&
+                (m != CONV_FIRST || !i) && try_method(l, (enum conv_method)m, types[i], false) &&
+                (i || conv_block() == 8 || try_method(l, (enum conv_method)m, types[i], true));
     free(l);
 }
 

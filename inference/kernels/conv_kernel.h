@@ -10,7 +10,8 @@ enum { CONV_TAPS = 121 }; /* kernels up to 11 x 11 */
 struct conv_kernel {
     struct conv_shape shape;
     enum conv_method method;
-    int in_blocks, out_blocks; /* of 16 channels */
+    int block;                 /* channels: 16, or 8 without AVX-512 */
+    int in_blocks, out_blocks; /* of so many */
     void *weights;             /* packed */
     float *bias;
     float *scales;   /* of sums of bytes, for each output channel */
@@ -31,6 +32,18 @@ bool direct_suits(const struct conv_shape *s);
 bool direct_pack(struct conv_kernel *k, const float *weights);
 size_t direct_scratch_bytes(const struct conv_kernel *k); /* of one thread */
 void direct_work(const void *job, int i, int n);
+
+/* Without AVX-512: see vector.h. */
+bool winograd_pack_avx2(struct conv_kernel *k, const float *weights);
+size_t winograd_scratch_bytes_avx2(const struct conv_kernel *k);
+void winograd_work_avx2(const void *job, int i, int n);
+bool depthwise_pack_avx2(struct conv_kernel *k, const float *weights);
+size_t depthwise_scratch_bytes_avx2(const struct conv_kernel *k);
+void depthwise_work_avx2(const void *job, int i, int n);
+bool winograd_suits_avx2(const struct conv_shape *s);
+bool depthwise_suits_avx2(const struct conv_shape *s);
+void conv_finish_avx2(const struct conv_shape *s, int block, const float *x, const void *residual,
+                      void *y, size_t n);
 
 /* Direct convolution of bytes. */
 bool bytes_suit(const struct conv_shape *s);
@@ -65,8 +78,11 @@ static inline size_t pixel_bytes_out(const struct conv_shape *s)
 /* The method gave what plain loops give, when it was tried in this process. Thread-safe. */
 bool conv_method_works(enum conv_method m, enum dtype x_type);
 
-/* y = act(x) + residual over n pixels of 16 channels, those of output block `block`; y may be x or the
- * residual, which may be NULL. */
+/* This CPU has kernels for both types; without AVX-512 that is float32, by two methods. */
+bool conv_method_offered(enum conv_method m, enum dtype x_type, enum dtype y_type);
+
+/* y = act(x) + residual over n pixels of a block of channels, those of output block `block`; y may be x
+ * or the residual, which may be NULL. */
 void conv_finish(const struct conv_shape *s, int block, const float *x, const void *residual, void *y,
                  size_t n);
 

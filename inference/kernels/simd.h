@@ -50,6 +50,11 @@ INLINE_AVX512 __m512 bfloat_dot(__m512i a, __m512i b, __m512 sum)
     return sum;
 }
 
+/* 2^r for |r| at most 1/2, within 2e-7, the highest power first. */
+enum { EXP2_TERMS = 6 };
+static const float exp2_terms[EXP2_TERMS] = { 1.3333558e-3f, 9.6181291e-3f, 5.5504109e-2f,
+                                              2.4022651e-1f, 6.9314718e-1f, 1 };
+
 /*
  * 2^t for |t| at most 126 (beyond, that of the bound; NaN counts as -126), within 2e-7: 2^n times a
  * polynomial of degree 5 on [-1/2, 1/2].
@@ -63,13 +68,11 @@ INLINE_AVX512 __m512 exp2_512(__m512 t)
     const __m512 n = _mm512_roundscale_ps(e, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #pragma GCC diagnostic pop
     const __m512 r = _mm512_sub_ps(e, n);
-    __m512 p = _mm512_set1_ps(1.3333558e-3f);
+    __m512 p = _mm512_set1_ps(exp2_terms[0]);
 
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.6181291e-3f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.5504109e-2f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.4022651e-1f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.9314718e-1f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
+    UNROLL
+    for (int i = 1; i < EXP2_TERMS; i++)
+        p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(exp2_terms[i]));
     return _mm512_scalef_ps(p, n);
 }
 

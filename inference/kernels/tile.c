@@ -1,34 +1,39 @@
 /*
  * See tile.h. One function is compiled for each shape of the matrix, so that its accumulators have
- * names: at most 28 of the 32 registers, the rest hold weights and a broadcast input.
+ * names: at most 28 of 32 registers, or 12 of 16; the rest hold weights and a broadcast input.
  */
-#include "inference/kernels/simd.h"
+#include "inference/kernels/vector.h"
+
 #include "inference/kernels/tile.h"
 
+#ifndef VECTOR_AVX2
 static const int most_pixels[TILE_GROUPS + 1] = { 0, 14, 12, 8, 6, 5 };
+#else
+static const int most_pixels[TILE_GROUPS + 1] = { 0, 12, 6, 4 };
+#endif
 
-INLINE_AVX512 void run(const struct tile *t, const int groups, const int pixels)
+INLINE_VECTOR void run(const struct tile *t, const int groups, const int pixels)
 {
-    __m512 sum[28];
+    VECTOR sum[28];
     const float *w = t->w;
 
     UNROLL
     for (int i = 0; i < groups * pixels; i++)
-        sum[i] = t->bias ? _mm512_loadu_ps(t->bias + 16 * (i / pixels)) : _mm512_setzero_ps();
+        sum[i] = t->bias ? vec_loadu(t->bias + LANES * (i / pixels)) : vec_zero();
     for (int c = 0; c < t->blocks; c++)
         for (int tap = 0; tap < t->ntaps; tap++) {
             const float *x = t->x + (size_t)c * t->x_plane + t->taps[tap];
-            for (int k = 0; k < 16; k++, w += 16 * groups) {
-                __m512 weights[TILE_GROUPS];
+            for (int k = 0; k < LANES; k++, w += LANES * groups) {
+                VECTOR weights[TILE_GROUPS];
                 UNROLL
                 for (int o = 0; o < groups; o++)
-                    weights[o] = _mm512_load_ps(w + 16 * o);
+                    weights[o] = vec_load(w + LANES * o);
                 UNROLL
                 for (int p = 0; p < pixels; p++) {
-                    const __m512 in = _mm512_set1_ps(x[p * 16 + k]);
+                    const VECTOR in = vec_set1(x[p * LANES + k]);
                     UNROLL
                     for (int o = 0; o < groups; o++)
-                        sum[o * pixels + p] = _mm512_fmadd_ps(in, weights[o], sum[o * pixels + p]);
+                        sum[o * pixels + p] = vec_fmadd(in, weights[o], sum[o * pixels + p]);
                 }
             }
         }
@@ -36,11 +41,11 @@ INLINE_AVX512 void run(const struct tile *t, const int groups, const int pixels)
     for (int o = 0; o < groups; o++)
         UNROLL
     for (int p = 0; p < pixels; p++)
-        _mm512_store_ps(t->y + (size_t)o * t->y_plane + 16 * p, sum[o * pixels + p]);
+        vec_store(t->y + (size_t)o * t->y_plane + LANES * p, sum[o * pixels + p]);
 }
 
 #define SHAPE(groups, pixels)                                                                           \
-    static TARGET_AVX512 void run_##groups##_##pixels(const struct tile *t)                             \
+    static TARGET_VECTOR void run_##groups##_##pixels(const struct tile *t)                             \
     {                                                                                                   \
         run(t, groups, pixels);                                                                         \
     }
@@ -55,9 +60,13 @@ int tile_pixels(int groups)
 /* Wide tiles need fewer loads; 6 are better halved than cut into 5 and 1. */
 int tile_groups(int left)
 {
+#ifdef VECTOR_AVX2
+    return left == 4 ? 2 : left < 3 ? left : 3;
+#else
     if (left <= TILE_GROUPS)
         return left;
     return left == 6 || left == 9 ? 3 : left % 5 == 0 ? 5 : 4;
+#endif
 }
 
 void tile_run(const struct tile *t, int groups, int pixels)
@@ -67,5 +76,5 @@ void tile_run(const struct tile *t, int groups, int pixels)
 
 void tile_row(const struct tile *t, int groups, int pixels)
 {
-    run_row(t, groups, pixels, 16);
+    run_row(t, groups, pixels, LANES);
 }

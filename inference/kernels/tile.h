@@ -11,7 +11,8 @@
  *   bias    [groups][16], or NULL
  *   y       [groups][pixels][16], groups y_plane floats apart; 64-byte aligned
  *
- * With one tap it is a matrix product, which is what Winograd's method needs. AVX-512 only.
+ * With one tap it is a matrix product, which is what Winograd's method needs. AVX-512; the functions
+ * whose names end in _avx2 are the same for AVX2, with 8 for every 16 here.
  */
 #ifndef INFERENCE_KERNELS_TILE_H
 #define INFERENCE_KERNELS_TILE_H
@@ -40,5 +41,8 @@ int tile_groups(int left);
 void tile_run(const struct tile *t, int groups, int pixels);
 /* A row of any number of pixels as tiles of about equal size. */
 void tile_row(const struct tile *t, int groups, int pixels);
+
+int tile_groups_avx2(int left);
+void tile_row_avx2(const struct tile *t, int groups, int pixels);
 
 #endif

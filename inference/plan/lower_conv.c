@@ -170,9 +170,8 @@ static struct conv_kernel *own_conv(const struct lowering *l, const struct node 
                                    ? CONV_WINOGRAD
                                    : CONV_DIRECT;
 
-    if (l->avoid_own || (c->groups != 1 && !depthwise) || l->block != 16 ||
-        !lower_can_block(l, n->inputs[0]) || !lower_can_block(l, n->outputs[0]) ||
-        !conv_kernel_suits(&s, m))
+    if (l->avoid_own || (c->groups != 1 && !depthwise) || !lower_can_block(l, n->inputs[0]) ||
+        !lower_can_block(l, n->outputs[0]) || !conv_kernel_suits(&s, m))
         return NULL;
     return conv_kernel_create(&s, m, value_f32(c->weights), c->bias ? value_f32(c->bias) : NULL);
 }

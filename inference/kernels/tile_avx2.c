@@ -1,0 +1,3 @@
+/* tile.c in vectors of 8 channels: see vector.h. */
+#define VECTOR_AVX2
+#include "inference/kernels/tile.c"
