@@ -156,6 +156,34 @@ static void explain(struct trial *t)
                  a->findings);
 }
 
+/* The first layer that is wrong, for the reason. */
+static void remember(void *who, const struct layer_check *l)
+{
+    struct trial *t = who;
+
+    if (l->wrong && !t->reason[0])
+        snprintf(t->reason, sizeof t->reason, "%.90s by %.30s is off by %.2g", l->label, l->by,
+                 l->difference);
+}
+
+/* A candidate whose kernels are wrong on this processor need not be compared. Bytes clip what no picture
+ * of the calibration held, so that layers differ there on anything but pictures: only findings count. */
+static enum status check_layers(struct runner *r, struct fault *f)
+{
+    const struct plan_watcher w = { .see = remember, .who = &r->trial };
+    struct plan_check found;
+    enum status st;
+
+    if (r->candidate == PRECISION_INT8)
+        return ST_OK;
+    st = predictor_check(r->predictor, r->candidate, &w, &found, f);
+    if (st == ST_OK && found.avoided.n) {
+        r->trial.verdict = AGREEMENT_FAILED;
+        st = fault_set(f, ST_CONFLICT, NULL, "%s", r->trial.reason);
+    }
+    return st;
+}
+
 static enum status try(struct runner *r, struct fault *f)
 {
     struct load_options how = { .compile = { .threads = 1, .precision = PRECISION_F32 },
@@ -178,7 +206,7 @@ static enum status try(struct runner *r, struct fault *f)
     if (!card->runnable)
         return fault_set(f, ST_INVALID, NULL, "the model cannot be run here: %s", card->why_not);
     t->seen.task = card->task;
-    if ((st = compare_all(r, f)) != ST_OK)
+    if ((st = check_layers(r, f)) != ST_OK || (st = compare_all(r, f)) != ST_OK)
         return st;
     t->f32_ms = median(r->f32_ms, t->seen.pictures);
     t->candidate_ms = median(r->candidate_ms, t->seen.pictures);

@@ -11,6 +11,9 @@
 #include "media/store.h"
 
 /*
+ * First the candidate's plan, unless it is int8, is checked layer by layer (inference/plan/check.h): a
+ * kernel that is wrong on this processor fails it, and the reason names the layer.
+ *
  * pictures: of the model's own project, at most LIMIT_TRIAL_PICTURES. With fewer than
  * AGREEMENT_PICTURES that can be read the bundled ones are added, each in four views.
  */

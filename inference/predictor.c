@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 #include "inference/card.h"
+#include "inference/compare.h"
 #include "inference/kernels/team.h"
 #include "inference/post/finish.h"
 #include "inference/session.h"
@@ -321,6 +322,30 @@ enum status predictor_run(const struct predictor *d, const uint8_t *rgb, int wid
     st = run(d, &d->sizes[at], rgb, &l, &drawn, o, ret, f);
     team_serial(false);
     give_size(d, at);
+    return st;
+}
+
+enum status predictor_check(const struct predictor *d, enum precision p,
+                            const struct plan_watcher *watcher, struct plan_check *ret, struct fault *f)
+{
+    struct compile_options how = d->compile;
+    struct graph *g = NULL;
+    struct value in;
+    enum status st;
+
+    how.threads = 1;
+    how.precision = precision_of(p, d->compile.precision, d->compile.exact);
+    if ((st = model_bind(d->source.model, d->source.height, d->source.width, &g, f)) != ST_OK)
+        return st;
+    in = g->tensors[g->inputs[0]].v;
+    if ((in.data = malloc(value_bytes(&in) + 1))) {
+        value_fill(&in, 1);
+        st = graph_check(g, &how, &in, watcher, ret, f);
+    } else {
+        st = fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
+    }
+    free(in.data);
+    graph_free(g);
     return st;
 }
 

@@ -14,7 +14,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "inference/graph/value.h"
-#include "inference/plan/plan.h"
+#include "inference/plan/check.h"
 
 enum model_format { MODEL_ONNX, MODEL_PT };
 enum model_task { TASK_DETECT, TASK_SEGMENT, TASK_CLASSIFY, TASK_POSE, TASK_OBB, TASK__COUNT };
@@ -137,6 +137,14 @@ enum status predictor_run(const struct predictor *d, const uint8_t *rgb, int wid
                           const struct predict_options *o, struct prediction *ret,
                           struct fault *f) MUST_USE;
 void prediction_free(struct prediction *p); /* accepts an empty one */
+
+/*
+ * The plan of this precision for the model's own size, layer by layer (plan/check.h), on something like
+ * a picture: seconds. PRECISION_AUTO: that of the load. ST_UNSUPPORTED: as plan_create.
+ */
+enum status predictor_check(const struct predictor *d, enum precision p,
+                            const struct plan_watcher *watcher, struct plan_check *ret,
+                            struct fault *f) MUST_USE;
 
 /*
  * The size that such a run would scale the picture to, cropping and border aside: a copy that is not
