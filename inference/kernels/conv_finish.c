@@ -12,7 +12,9 @@ INLINE_VECTOR void finish(const struct fusion *f, const enum activation act, con
     const VECTOR alpha = vec_set1(f->alpha), beta = vec_set1(f->beta);
 
     for (size_t i = 0; i < n; i++) {
-        VECTOR v = activate(act, vec_load(x + (size_t)LANES * i), alpha, beta);
+        const VECTOR in = vec_load(x + (size_t)LANES * i);
+        VECTOR v =
+            act == ACT_SILU && type != DTYPE_F32 ? vec_silu_coarse(in) : activate(act, in, alpha, beta);
         if (residual)
             v = vec_add(v, vec_read((const char *)residual + i * vec_bytes(type), type));
         vec_write((char *)y + i * vec_bytes(type), v, type);

@@ -28,6 +28,9 @@ enum { LANES = 16 };
 #define vec_fmadd   _mm512_fmadd_ps
 #define vec_fnmadd  _mm512_fnmadd_ps
 #define vec_sigmoid sigmoid_512
+#define vec_silu    silu_512
+/* for results that are rounded to a narrower type */
+#define vec_silu_coarse silu_coarse_512
 
 /* x, or x a where it is below 0 */
 INLINE_VECTOR VECTOR vec_scale_negative(VECTOR x, VECTOR a)
@@ -79,8 +82,8 @@ INLINE_VECTOR VECTOR vec_scale_negative(VECTOR x, VECTOR a)
 /* As exp2_512. */
 INLINE_VECTOR VECTOR vec_exp2(VECTOR t)
 {
-    const VECTOR e = vec_min(vec_max(t, vec_set1(-126)), vec_set1(126));
-    const VECTOR n = _mm256_round_ps(e, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const VECTOR e = vec_min(vec_max(t, vec_set1(-100)), vec_set1(100));
+    const VECTOR n = _mm256_round_ps(e, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     const __m256i power = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     VECTOR p = vec_set1(exp2_terms[0]);
 
@@ -96,6 +99,13 @@ INLINE_VECTOR VECTOR vec_sigmoid(VECTOR x)
 
     return _mm256_div_ps(one, vec_add(one, vec_exp2(vec_mul(x, vec_set1(-1.44269504f)))));
 }
+
+/* NaN stays NaN here; vec_sigmoid makes a number of it. */
+INLINE_VECTOR VECTOR vec_silu(VECTOR x)
+{
+    return vec_mul(x, vec_sigmoid(x));
+}
+#define vec_silu_coarse         vec_silu
 
 /* float32 only: there is no arithmetic on anything narrower. */
 static inline size_t vec_bytes(const enum dtype type)
@@ -140,11 +150,5 @@ INLINE_VECTOR void vec_write_pairs(void *to, VECTOR first, VECTOR second, enum d
 #define depthwise_work          depthwise_work_avx2
 
 #endif
-
-/* NaN stays NaN here; vec_sigmoid makes a number of it. */
-INLINE_VECTOR VECTOR vec_silu(VECTOR x)
-{
-    return vec_mul(x, vec_sigmoid(x));
-}
 
 #endif
