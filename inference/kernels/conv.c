@@ -180,7 +180,7 @@ void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int g
     if (quanta_used(&k->shape.x_bytes)) {
         const struct tile_int8 b = { .x = (const uint8_t *)t->x,
                                      .x_plane = t->x_plane * 16,
-                                     .blocks = k->in_blocks,
+                                     .blocks = t->blocks,
                                      .taps = t->taps,
                                      .ntaps = t->ntaps,
                                      .w = (const int8_t *)k->weights + t->weight,
@@ -193,14 +193,15 @@ void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int g
     } else if (k->shape.x_type != DTYPE_F32) {
         const struct tile_half h = { .x = (const uint16_t *)(const void *)t->x,
                                      .x_plane = t->x_plane * 16,
-                                     .blocks = k->in_blocks,
+                                     .blocks = t->blocks,
                                      .taps = t->taps,
                                      .ntaps = t->ntaps,
                                      .chain = t->chain,
                                      .w = (const uint16_t *)k->weights + t->weight,
                                      .bias = t->bias,
                                      .y = t->y,
-                                     .y_plane = t->y_plane };
+                                     .y_plane = t->y_plane,
+                                     .more = t->more };
         if (k->shape.x_type == DTYPE_F16)
             tile_half_row(&h, groups, t->pixels);
         else
@@ -208,13 +209,14 @@ void conv_tile_run(const struct conv_kernel *k, const struct conv_tile *t, int g
     } else {
         const struct tile f = { .x = (const float *)(const void *)t->x,
                                 .x_plane = t->x_plane * (size_t)k->block,
-                                .blocks = k->in_blocks,
+                                .blocks = t->blocks,
                                 .taps = t->taps,
                                 .ntaps = t->ntaps,
                                 .w = (const float *)k->weights + t->weight,
                                 .bias = t->bias,
                                 .y = t->y,
-                                .y_plane = t->y_plane };
+                                .y_plane = t->y_plane,
+                                .more = t->more };
         (k->block == 8 ? tile_row_avx2 : k->shape.exact ? exact_row : tile_row)(&f, groups, t->pixels);
     }
 }

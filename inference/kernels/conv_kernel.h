@@ -96,6 +96,8 @@ struct conv_tile {
     size_t x_plane; /* pixels */
     const ptrdiff_t *taps;
     int ntaps, pixels;
+    int blocks;    /* of 16 input channels; bytes: all of them */
+    bool more;     /* as in tile.h; not with bytes */
     int chain;     /* products that may be summed in 16 bits */
     size_t weight; /* the first, in elements */
     const float *bias;

@@ -261,6 +261,7 @@ static void multiply_block(const struct conv_job *j, const struct block *b)
     struct conv_tile t = { .x_plane = (size_t)b->count,
                            .taps = &tap,
                            .ntaps = 1,
+                           .blocks = k->in_blocks,
                            .chain = HALF_CHAIN,
                            .y_plane = (size_t)b->count * LANES,
                            .pixels = b->count };

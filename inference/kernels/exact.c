@@ -36,9 +36,9 @@ INLINE_AVX512 void run_chain(const struct tile *t, const int block, int first, i
         UNROLL
     for (int p = 0; p < pixels; p++) {
         float *y = t->y + (size_t)o * t->y_plane + 16 * p;
-        const __m512 before = block || first ? _mm512_load_ps(y)
-                              : t->bias      ? _mm512_loadu_ps(t->bias + 16 * o)
-                                             : _mm512_setzero_ps();
+        const __m512 before = block || first || t->more ? _mm512_load_ps(y)
+                              : t->bias                 ? _mm512_loadu_ps(t->bias + 16 * o)
+                                                        : _mm512_setzero_ps();
         _mm512_store_ps(y, _mm512_add_ps(before, sum[o * pixels + p]));
     }
 }

@@ -17,9 +17,15 @@ INLINE_VECTOR void run(const struct tile *t, const int groups, const int pixels)
     VECTOR sum[28];
     const float *w = t->w;
 
-    UNROLL
-    for (int i = 0; i < groups * pixels; i++)
-        sum[i] = t->bias ? vec_loadu(t->bias + LANES * (i / pixels)) : vec_zero();
+    if (t->more) {
+        UNROLL
+        for (int i = 0; i < groups * pixels; i++)
+            sum[i] = vec_load(t->y + (size_t)(i / pixels) * t->y_plane + LANES * (i % pixels));
+    } else {
+        UNROLL
+        for (int i = 0; i < groups * pixels; i++)
+            sum[i] = t->bias ? vec_loadu(t->bias + LANES * (i / pixels)) : vec_zero();
+    }
     for (int c = 0; c < t->blocks; c++)
         for (int tap = 0; tap < t->ntaps; tap++) {
             const float *x = t->x + (size_t)c * t->x_plane + t->taps[tap];

@@ -17,6 +17,7 @@
 #ifndef INFERENCE_KERNELS_TILE_H
 #define INFERENCE_KERNELS_TILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct tile {
@@ -28,6 +29,7 @@ struct tile {
     const float *w, *bias;
     float *y;
     size_t y_plane;
+    bool more; /* added to what y holds, and not to the bias */
 };
 
 enum { TILE_GROUPS = 5, TILE_PIXELS = 14 };

@@ -18,9 +18,15 @@ INLINE_AVX512 void run(const struct tile_half *t, const int groups, const int pi
     const uint16_t *w = t->w;
     __m512 sum[28];
 
-    UNROLL
-    for (int i = 0; i < groups * pixels; i++)
-        sum[i] = t->bias ? _mm512_loadu_ps(t->bias + 16 * (i / pixels)) : _mm512_setzero_ps();
+    if (t->more) {
+        UNROLL
+        for (int i = 0; i < groups * pixels; i++)
+            sum[i] = _mm512_load_ps(t->y + (size_t)(i / pixels) * t->y_plane + 16 * (i % pixels));
+    } else {
+        UNROLL
+        for (int i = 0; i < groups * pixels; i++)
+            sum[i] = t->bias ? _mm512_loadu_ps(t->bias + 16 * (i / pixels)) : _mm512_setzero_ps();
+    }
     for (int c = 0; c < t->blocks; c++)
         for (int tap = 0; tap < t->ntaps; tap++) {
             const uint16_t *x = t->x + (size_t)c * t->x_plane + t->taps[tap];

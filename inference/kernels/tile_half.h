@@ -13,6 +13,7 @@
 #ifndef INFERENCE_KERNELS_TILE_HALF_H
 #define INFERENCE_KERNELS_TILE_HALF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ struct tile_half {
     const float *bias;
     float *y;
     size_t y_plane;
+    bool more; /* as in tile.h */
 };
 
 /* As tile_row; groups as tile_groups says. */

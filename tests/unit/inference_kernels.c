@@ -179,6 +179,34 @@ TEST(direct_convolutions_of_random_shapes_match_plain_loops)
     }
 }
 
+/* Many channels on a small map: their weights are used in stages. */
+TEST(direct_convolutions_of_more_weights_than_a_cache_holds_match_plain_loops)
+{
+    static const enum dtype types[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
+    uint64_t r = 53;
+
+    if (cpu_isa() < CPU_AVX512)
+        SKIP("needs AVX-512");
+    for (int i = 0; i < 12; i++) {
+        const int kernel = i / 3 % 2 ? 3 : 1, side = random_int(&r, 5, 9);
+        struct conv_shape s = { .ci = random_int(&r, 100, 300),
+                                .co = random_int(&r, 60, 200),
+                                .fused = { .act = ACT_SILU, .residual = i % 2 },
+                                .x_type = types[i % 3],
+                                .y_type = types[i % 3] };
+        for (int d = 0; d < 2; d++) {
+            s.w.kernel[d] = kernel;
+            s.w.dilation[d] = 1;
+            s.w.stride[d] = kernel == 3 ? 2 : 1;
+            s.w.before[d] = s.w.after[d] = kernel / 2;
+            s.w.in[d] = side;
+            s.w.out[d] = (side - 1) / s.w.stride[d] + 1;
+        }
+        if (floats_available(s.x_type))
+            check_conv(&s, CONV_DIRECT, random_int(&r, 1, 3), &r);
+    }
+}
+
 TEST(depthwise_convolutions_of_random_shapes_match_plain_loops)
 {
     uint64_t r = 37;
