@@ -49,6 +49,7 @@ static void hang(void *arg, struct buffer *say)
         pause();
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 /* One page of each piece is touched, so that the pieces are real and the test is not slow. */
 static void take_memory(void *arg, struct buffer *say)
 {
@@ -63,6 +64,7 @@ static void take_memory(void *arg, struct buffer *say)
     }
     buffer_printf(say, "%lld", taken);
 }
+#endif
 
 static bool stop(void *arg)
 {
