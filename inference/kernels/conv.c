@@ -45,11 +45,7 @@ static const struct method avx2_methods[] = {
                         winograd_pack_avx2,
                         winograd_scratch_bytes_avx2,
                         winograd_work_avx2 },
-    [CONV_DEPTHWISE] = { { "depthwise:avx2" },
-                         depthwise_suits_avx2,
-                         depthwise_pack_avx2,
-                         depthwise_scratch_bytes_avx2,
-                         depthwise_work_avx2 },
+    [CONV_DEPTHWISE] = { .suits = NULL },
     [CONV_FIRST] = { .suits = NULL },
 };
 

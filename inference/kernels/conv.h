@@ -2,8 +2,8 @@
  * Convolution on tensors in blocks of channels, 16 with AVX-512 and 8 with AVX2: direct, direct from the
  * few planes of a picture, depthwise, and by Winograd's F(4x4, 3x3), which needs a quarter of the
  * multiplications and rounds a little differently (1e-5 of the largest value). Activation and residual
- * are applied while a row is in the cache. Without AVX-512 two methods are here, Winograd's and
- * depthwise, in float32; the others are oneDNN's (plan/onednn.h).
+ * are applied while a row is in the cache. Without AVX-512 only Winograd's
+ * method is here, in float32; the others are oneDNN's (plan/onednn.h).
  *
  * A conv_kernel holds packed weights; it is immutable and shared by threads. Channels that fill the last
  * block have weights 0; what they hold is finite and read by nobody.

@@ -37,11 +37,7 @@ void direct_work(const void *job, int i, int n);
 bool winograd_pack_avx2(struct conv_kernel *k, const float *weights);
 size_t winograd_scratch_bytes_avx2(const struct conv_kernel *k);
 void winograd_work_avx2(const void *job, int i, int n);
-bool depthwise_pack_avx2(struct conv_kernel *k, const float *weights);
-size_t depthwise_scratch_bytes_avx2(const struct conv_kernel *k);
-void depthwise_work_avx2(const void *job, int i, int n);
 bool winograd_suits_avx2(const struct conv_shape *s);
-bool depthwise_suits_avx2(const struct conv_shape *s);
 void conv_finish_avx2(const struct conv_shape *s, int block, const float *x, const void *residual,
                       void *y, size_t n);
 
@@ -78,7 +74,7 @@ static inline size_t pixel_bytes_out(const struct conv_shape *s)
 /* The method gave what plain loops give, when it was tried in this process. Thread-safe. */
 bool conv_method_works(enum conv_method m, enum dtype x_type);
 
-/* This CPU has kernels for both types; without AVX-512 that is float32, by two methods. */
+/* This CPU has kernels for both types; without AVX-512 that is float32, by Winograd. */
 bool conv_method_offered(enum conv_method m, enum dtype x_type, enum dtype y_type);
 
 /* y = act(x) + residual over n pixels of a block of channels, those of output block `block`; y may be x

@@ -61,18 +61,18 @@ enum { LANES = 8 };
 #define INLINE_VECTOR static inline __attribute__((always_inline)) TARGET_VECTOR
 #define VECTOR        __m256
 
-#define vec_load                _mm256_load_ps
-#define vec_loadu               _mm256_loadu_ps
-#define vec_store               _mm256_store_ps
-#define vec_set1                _mm256_set1_ps
-#define vec_zero                _mm256_setzero_ps
-#define vec_add                 _mm256_add_ps
-#define vec_sub                 _mm256_sub_ps
-#define vec_mul                 _mm256_mul_ps
-#define vec_min                 _mm256_min_ps
-#define vec_max                 _mm256_max_ps
-#define vec_fmadd               _mm256_fmadd_ps
-#define vec_fnmadd              _mm256_fnmadd_ps
+#define vec_load               _mm256_load_ps
+#define vec_loadu              _mm256_loadu_ps
+#define vec_store              _mm256_store_ps
+#define vec_set1               _mm256_set1_ps
+#define vec_zero               _mm256_setzero_ps
+#define vec_add                _mm256_add_ps
+#define vec_sub                _mm256_sub_ps
+#define vec_mul                _mm256_mul_ps
+#define vec_min                _mm256_min_ps
+#define vec_max                _mm256_max_ps
+#define vec_fmadd              _mm256_fmadd_ps
+#define vec_fnmadd             _mm256_fnmadd_ps
 
 INLINE_VECTOR VECTOR vec_scale_negative(VECTOR x, VECTOR a)
 {
@@ -105,7 +105,7 @@ INLINE_VECTOR VECTOR vec_silu(VECTOR x)
 {
     return vec_mul(x, vec_sigmoid(x));
 }
-#define vec_silu_coarse         vec_silu
+#define vec_silu_coarse        vec_silu
 
 /* float32 only: there is no arithmetic on anything narrower. */
 static inline size_t vec_bytes(const enum dtype type)
@@ -132,22 +132,18 @@ INLINE_VECTOR void vec_write_pairs(void *to, VECTOR first, VECTOR second, enum d
 }
 
 /* Of what conv_kernel.h says in bytes. */
-#define pixel_bytes             vec_bytes
+#define pixel_bytes            vec_bytes
 
 /* What such files define. */
-#define tile_groups             tile_groups_avx2
-#define tile_pixels             tile_pixels_avx2
-#define tile_run                tile_run_avx2
-#define tile_row                tile_row_avx2
-#define conv_finish             conv_finish_avx2
-#define winograd_suits          winograd_suits_avx2
-#define winograd_pack           winograd_pack_avx2
-#define winograd_scratch_bytes  winograd_scratch_bytes_avx2
-#define winograd_work           winograd_work_avx2
-#define depthwise_suits         depthwise_suits_avx2
-#define depthwise_pack          depthwise_pack_avx2
-#define depthwise_scratch_bytes depthwise_scratch_bytes_avx2
-#define depthwise_work          depthwise_work_avx2
+#define tile_groups            tile_groups_avx2
+#define tile_pixels            tile_pixels_avx2
+#define tile_run               tile_run_avx2
+#define tile_row               tile_row_avx2
+#define conv_finish            conv_finish_avx2
+#define winograd_suits         winograd_suits_avx2
+#define winograd_pack          winograd_pack_avx2
+#define winograd_scratch_bytes winograd_scratch_bytes_avx2
+#define winograd_work          winograd_work_avx2
 
 #endif
 
