@@ -42,13 +42,13 @@ enum {
         768 << 20, /* what a decoder may ask for besides the pixels (progressive JPEG) */
     LIMIT_IMAGE_CHUNK_BYTES = 8 << 20, /* one PNG chunk that is not pixels, unpacked */
     LIMIT_EXIF_BYTES = 64 << 10,
-    LIMIT_JPEG_SCANS = 128,         /* each pass over a progressive JPEG costs as much as a picture */
-    LIMIT_TIFF_SAMPLES = 8,         /* channels */
+    LIMIT_JPEG_SCANS = 128, /* each pass over a progressive JPEG costs as much as a picture */
+    LIMIT_TIFF_SAMPLES = 8, /* channels */
     LIMIT_HEIF_BOXES = 10000,
-    LIMIT_APART_BYTES = 96 << 20, /* address space of the program that decodes HEIC and AVIF ... */
-    LIMIT_APART_PIXEL_BYTES = 20, /* ... and so much for each pixel */
-    LIMIT_APART_CPU_S = 60,        /* of all its threads */
-    LIMIT_APART_S = 30,            /* as the clock goes */
+    LIMIT_APART_BYTES = 96 << 20,   /* address space of the program that decodes HEIC and AVIF ... */
+    LIMIT_APART_PIXEL_BYTES = 20,   /* ... and so much for each pixel */
+    LIMIT_APART_CPU_S = 60,         /* of all its threads */
+    LIMIT_APART_S = 30,             /* as the clock goes */
     LIMIT_SNIFF_BYTES = 8 << 10,    /* how much libmagic looks at */
     LIMIT_ZIP_NAME_BYTES = 1024,    /* of an entry in an archive that we write */
     LIMIT_PREDICT_BYTES = 10 << 20, /* default of predict.max_bytes */

@@ -1,8 +1,9 @@
 /*
  * Pictures from untrusted bytes: JPEG, PNG, WebP, TIFF, GIF (first frame), BMP, and the primary picture
- * of HEIC and AVIF, which a program of its own decodes (apart.h). The type is told by libmagic from the bytes, never by a name or a header of the client. EXIF orientation is honoured:
- * width and height are those of the upright picture. Colour profiles are ignored: numbers are taken as
- * sRGB, as the tools that trained the networks take them.
+ * of HEIC and AVIF, which a program of its own decodes (apart.h). The type is told by libmagic from the
+ * bytes, never by a name or a header of the client. EXIF orientation is honoured: width and height are
+ * those of the upright picture. Colour profiles are ignored: numbers are taken as sRGB, as the tools
+ * that trained the networks take them.
  */
 #ifndef MEDIA_IMAGE_H
 #define MEDIA_IMAGE_H
