@@ -57,7 +57,8 @@ size_t conv_kernel_scratch_bytes(const struct conv_kernel *k, int threads);
 
 /*
  * One image: x [ci / B, H, W, B], residual and y [co / B, out H, out W, B], blocks of B, in the types
- * that the shape says, all 64-byte aligned; residual NULL unless fused. y shares memory with none of them.
+ * that the shape says, all 64-byte aligned; residual NULL unless fused. y shares memory with none of
+ * them.
  */
 void conv_kernel_run(const struct conv_kernel *k, const void *x, const void *residual, void *y,
                      void *scratch, int threads);
