@@ -1,7 +1,7 @@
 /*
  * Letterbox: see letterbox.h. Pictures are scaled bilinearly from two rows; those of classifiers
  * (FIT_CROP) with a triangle as wide as the source pixels that meet in one of the target, as imaging
- * libraries shrink pictures: both are one sum over taps.
+ * libraries shrink pictures: both are one sum over taps. kernels/letterbox.h has the arithmetic.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -110,7 +110,11 @@ struct side {
 struct sampler {
     const struct letterbox *l;
     const uint8_t *rgb;
+    const struct letterbox_kernels *kernels;
     struct side across, down;
+    /* Where every column is one of two source pixels and the CPU has vectors for it; else n is 0. The
+     * arrays belong to the sampler. */
+    struct letterbox_pairs pairs;
     float *row; /* the source rows of one target row, summed: [width * 3] */
 };
 
@@ -162,6 +166,44 @@ static bool side_create(struct side *s, const struct letterbox *l, int from, int
     return true;
 }
 
+/*
+ * A tap of one pixel, at an edge, is a pair as well, the other's weight being 0. One of three is a
+ * rounding's work where a centre is that of a pixel: the outer two weigh 1e-13 at most, and the last of
+ * them is left out.
+ */
+static void fill_pair(const struct side *across, int i, int width, int32_t *at, float *left,
+                      float *right)
+{
+    const struct tap *t = &across->taps[i];
+    const float *w = across->weights + t->weights;
+    const bool end = t->low + 1 == width;
+
+    at[i] = 3 * (t->low - end);
+    left[i] = end ? 0 : w[0];
+    right[i] = end ? w[0] : t->n > 1 ? w[1] : 0;
+}
+
+/* False: no memory. Kernels read their arrays in whole vectors of up to 16. */
+static bool pairs_create(struct sampler *s)
+{
+    const int n = s->across.end - s->across.first;
+    const size_t room = (size_t)n + 16;
+    int32_t *at = NULL;
+    float *left = NULL, *right = NULL;
+
+    if (!s->kernels->pairs || s->l->width < 2 || s->l->fit == FIT_CROP || n < 1)
+        return true;
+    s->pairs.at = at = calloc(room, sizeof *at);
+    s->pairs.left = left = calloc(room, sizeof *left);
+    s->pairs.right = right = calloc(room, sizeof *right);
+    if (!at || !left || !right)
+        return false;
+    for (int i = 0; i < n; i++)
+        fill_pair(&s->across, i, s->l->width, at, left, right);
+    s->pairs.n = n;
+    return true;
+}
+
 struct sampler *sampler_create(const struct letterbox *l, const uint8_t *rgb)
 {
     struct sampler *s = calloc(1, sizeof *s);
@@ -170,47 +212,38 @@ struct sampler *sampler_create(const struct letterbox *l, const uint8_t *rgb)
         return NULL;
     s->l = l;
     s->rgb = rgb;
+    s->kernels = letterbox_kernels(cpu_isa());
     s->row = calloc((size_t)l->width, 3 * sizeof *s->row);
     if (!s->row || !side_create(&s->across, l, l->width, l->scaled_width, l->left, l->input_width) ||
-        !side_create(&s->down, l, l->height, l->scaled_height, l->top, l->input_height)) {
+        !side_create(&s->down, l, l->height, l->scaled_height, l->top, l->input_height) ||
+        !pairs_create(s)) {
         sampler_free(s);
         return NULL;
     }
     return s;
 }
 
+static void side_free(struct side *s)
+{
+    free(s->taps);
+    free(s->weights);
+}
+
 void sampler_free(struct sampler *s)
 {
     if (!s)
         return;
-    free(s->across.taps);
-    free(s->across.weights);
-    free(s->down.taps);
-    free(s->down.weights);
+    side_free(&s->across);
+    side_free(&s->down);
+    free((void *)s->pairs.at);
+    free((void *)s->pairs.left);
+    free((void *)s->pairs.right);
     free(s->row);
     free(s);
 }
 
-/* The weighted sum of the tap's source rows: contiguous, the larger half of the work. */
-static void sum_rows(struct sampler *s, const struct tap *t)
-{
-    const size_t n = (size_t)s->l->width * 3;
-    const uint8_t *p = s->rgb + (size_t)t->low * n, *q = p + (t->n > 1 ? n : 0);
-    const float *w = s->down.weights + t->weights;
-    const float a = w[0], b = t->n > 1 ? w[1] : 0;
-    float *const row = s->row;
-
-    for (size_t i = 0; i < n; i++)
-        row[i] = (float)p[i] * a + (float)q[i] * b;
-    for (int k = 2; k < t->n; k++) {
-        const uint8_t *r = p + (size_t)k * n;
-        for (size_t i = 0; i < n; i++)
-            row[i] += (float)r[i] * w[k];
-    }
-}
-
-/* One target pixel of any number of taps. */
-static void sum_columns(const float *row, const struct tap *t, const float *weights, float *ret)
+/* One target pixel of any number of taps, whole. */
+static void sum_columns(const float *row, const struct tap *t, const float *weights, float ret[3])
 {
     const float *p = row + (size_t)t->low * 3;
     float sum[3] = { 0.5f, 0.5f, 0.5f };
@@ -222,22 +255,59 @@ static void sum_columns(const float *row, const struct tap *t, const float *weig
         ret[c] = (float)(int)sum[c];
 }
 
-bool sampler_row(struct sampler *s, int y, float *ret)
+/* The columns of the summed row, one after the other. */
+static void draw_columns(const struct sampler *s, const struct letterbox_scale *scale,
+                         float *const ret[3])
 {
     const int n = s->across.end - s->across.first;
 
-    if (y < s->down.first || y >= s->down.end)
-        return false;
-    sum_rows(s, &s->down.taps[y - s->down.first]);
-    for (int x = 0; x < n; x++, ret += 3) {
+    for (int x = 0; x < n; x++) {
         const struct tap *t = &s->across.taps[x];
         const float *w = s->across.weights + t->weights, *p = s->row + (size_t)t->low * 3;
-        if (t->n != 2) {
-            sum_columns(s->row, t, w, ret);
-            continue;
-        }
+        float whole[3];
+
+        if (t->n == 2)
+            for (int c = 0; c < 3; c++)
+                whole[c] = (float)(int)(p[c] * w[0] + p[c + 3] * w[1] + 0.5f);
+        else
+            sum_columns(s->row, t, w, whole);
         for (int c = 0; c < 3; c++)
-            ret[c] = (float)(int)(p[c] * w[0] + p[c + 3] * w[1] + 0.5f);
+            ret[c][x] = (whole[c] - scale->mean[c]) * scale->scale[c];
     }
+}
+
+/* The source columns that one of the target needs, summed over the tap's rows. */
+static void sum_rows(struct sampler *s, const struct tap *t)
+{
+    const struct tap *first = s->across.taps, *last = first + (s->across.end - s->across.first - 1);
+    const size_t stride = (size_t)s->l->width * 3, low = (size_t)first->low * 3;
+
+    s->kernels->sum(s->rgb + (size_t)t->low * stride + low, stride, s->down.weights + t->weights, t->n,
+                    (size_t)(last->low + last->n) * 3 - low, s->row + low);
+}
+
+bool sampler_row(struct sampler *s, int y, const struct letterbox_scale *scale, float *const ret[3])
+{
+    const size_t stride = (size_t)s->l->width * 3;
+    const struct tap *t;
+    const uint8_t *upper;
+    const float *w;
+
+    if (y < s->down.first || y >= s->down.end || s->across.end <= s->across.first)
+        return false;
+    t = &s->down.taps[y - s->down.first];
+    if (s->pairs.n == 0) {
+        sum_rows(s, t);
+        draw_columns(s, scale, ret);
+        return true;
+    }
+    w = s->down.weights + t->weights;
+    upper = s->rgb + (size_t)t->low * stride;
+    s->kernels->pairs(&s->pairs,
+                      &(struct letterbox_rows){ .upper = upper,
+                                                .lower = upper + (t->n > 1 ? stride : 0),
+                                                .above = w[0],
+                                                .below = t->n > 1 ? w[1] : 0 },
+                      scale, ret);
     return true;
 }

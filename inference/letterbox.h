@@ -6,6 +6,7 @@
 #define INFERENCE_LETTERBOX_H
 
 #include <stdint.h>
+#include "inference/kernels/letterbox.h"
 #include "inference/predictor.h"
 
 enum fit {
@@ -33,13 +34,15 @@ struct letterbox letterbox_fit(enum fit fit, double keep, int width, int height,
 
 /*
  * Row y of the input, 0 <= y < input_height, in the columns that hold the picture: from letterbox_first
- * up to but not including letterbox_end, red, green and blue of each, 0..255. Bilinear with half-pixel
- * centres, rounded to 8 bits. False: the row holds no picture. sampler: see below; one thread at a time.
+ * up to but not including letterbox_end, a row each of red, green and blue. Bilinear with half-pixel
+ * centres, rounded to 8 bits, then scaled. False: the row holds no picture. sampler: see below; one
+ * thread at a time.
  */
 struct sampler;
 struct sampler *sampler_create(const struct letterbox *l, const uint8_t *rgb); /* NULL: no memory */
 void sampler_free(struct sampler *s);                                          /* accepts NULL */
-bool sampler_row(struct sampler *s, int y, float *ret); /* ret: [(end - first) * 3] */
+bool sampler_row(struct sampler *s, int y, const struct letterbox_scale *scale,
+                 float *const ret[3]); /* ret: [end - first] each */
 int letterbox_first(const struct letterbox *l);
 int letterbox_end(const struct letterbox *l);
 

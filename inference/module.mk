@@ -13,7 +13,7 @@ $(B)/inference/model/onnx.pb-c.o: $(B)/inference/model/onnx.pb-c.c
 $(B)/inference/model/onnx.o $(B)/inference/model/tensor.o: $(B)/inference/model/onnx.pb-c.h
 
 # Loops over pixels and over anchors: worth vectors.
-$(B)/inference/letterbox.o $(B)/inference/preprocess.o $(B)/inference/post/table.o $(B)/inference/post/mask.o: CFLAGS += -O3
+$(B)/inference/letterbox.o $(B)/inference/kernels/letterbox.o $(B)/inference/preprocess.o $(B)/inference/post/table.o $(B)/inference/post/mask.o: CFLAGS += -O3
 
 # Without optimisation gcc's intrinsics are macros, and warn of the conversions in their own constants.
 $(if $(filter debug,$(MODE)),$(B)/inference/%.o: CFLAGS += -Wno-sign-conversion)

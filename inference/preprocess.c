@@ -47,53 +47,74 @@ static void fill(float *p, size_t n, float value)
         p[i] = value;
 }
 
-/* Plane c of a picture in colours. */
-static void paint_colour(const struct preprocess *p, int c, const float *rgb, int n, float *plane)
+/* What takes a pixel to the network's planes, red first; of one plane that is done later. */
+static struct letterbox_scale scale_of(const struct preprocess *p, int planes)
 {
-    const float *from = rgb + (p->bgr ? 2 - c : c), mean = p->mean[c], scale = p->scale[c];
+    struct letterbox_scale s = { .scale = { 1, 1, 1 } };
 
-    for (int x = 0; x < n; x++)
-        plane[x] = (from[x * 3] - mean) * scale;
+    for (int c = 0; c < 3 && planes == 3; c++) {
+        s.mean[c] = p->mean[p->bgr ? 2 - c : c];
+        s.scale[c] = p->scale[p->bgr ? 2 - c : c];
+    }
+    return s;
 }
 
-static void paint_luma(const struct preprocess *p, const float *rgb, int n, float *plane)
+static void paint_luma(const struct preprocess *p, float *const rgb[3], int n, float *plane)
 {
     for (int x = 0; x < n; x++) {
-        const float luma = 0.299f * rgb[x * 3] + 0.587f * rgb[x * 3 + 1] + 0.114f * rgb[x * 3 + 2];
+        const float luma = 0.299f * rgb[0][x] + 0.587f * rgb[1][x] + 0.114f * rgb[2][x];
         plane[x] = ((float)(int)(luma + 0.5f) - p->mean[0]) * p->scale[0];
     }
 }
 
-/* A row of each plane, the next one `plane` numbers further: border, picture, border. row: NULL where
- * there is no picture. */
-static void draw_row(const struct preprocess *p, const struct letterbox *l, const float *row, int planes,
-                     float *to, size_t plane)
-{
-    const int first = row ? letterbox_first(l) : l->input_width, end = row ? letterbox_end(l) : first;
+/* One drawing: the sampler, three rows for the colours of a luma, and where it goes. */
+struct drawing {
+    const struct preprocess *p;
+    const struct letterbox *l;
+    struct sampler *sampler;
+    struct letterbox_scale scale;
+    float *colours;
+    int planes;
+    float *to;
+};
 
-    for (int c = 0; c < planes; c++, to += plane) {
-        const float border = (p->fill - p->mean[c]) * p->scale[c];
-        fill(to, (size_t)first, border);
-        fill(to + end, (size_t)(l->input_width - end), border);
-        if (row && planes == 3)
-            paint_colour(p, c, row, end - first, to + first);
-        else if (row)
-            paint_luma(p, row, end - first, to + first);
+/* Row y of each plane: border, picture, border. */
+static void draw_row(const struct drawing *d, int y)
+{
+    const size_t width = (size_t)d->l->input_width, plane = width * (size_t)d->l->input_height;
+    float *const row = d->to + (size_t)y * width;
+    float *const from = d->planes == 3 ? row + letterbox_first(d->l) : d->colours;
+    const size_t apart = d->planes == 3 ? plane : width;
+    float *const rgb[3] = { from + (d->p->bgr ? 2 : 0) * apart, from + apart,
+                            from + (d->p->bgr ? 0 : 2) * apart };
+    const bool picture = sampler_row(d->sampler, y, &d->scale, rgb);
+    const int first = picture ? letterbox_first(d->l) : d->l->input_width,
+              end = picture ? letterbox_end(d->l) : first;
+
+    for (int c = 0; c < d->planes; c++) {
+        const float border = (d->p->fill - d->p->mean[c]) * d->p->scale[c];
+        fill(row + (size_t)c * plane, (size_t)first, border);
+        fill(row + (size_t)c * plane + end, (size_t)(d->l->input_width - end), border);
     }
+    if (picture && d->planes == 1)
+        paint_luma(d->p, rgb, end - first, row + first);
 }
 
 bool preprocess_draw(const struct preprocess *p, const struct letterbox *l, const uint8_t *rgb,
                      int planes, float *ret)
 {
-    const size_t plane = (size_t)l->input_width * (size_t)l->input_height;
-    struct sampler *s = sampler_create(l, rgb);
-    float *row = calloc((size_t)l->input_width, 3 * sizeof *row);
-    const bool ok = s && row;
+    const struct drawing d = { .p = p,
+                               .l = l,
+                               .sampler = sampler_create(l, rgb),
+                               .scale = scale_of(p, planes),
+                               .colours = calloc((size_t)l->input_width, 3 * sizeof *d.colours),
+                               .planes = planes,
+                               .to = ret };
+    const bool ok = d.sampler && d.colours;
 
     for (int y = 0; ok && y < l->input_height; y++)
-        draw_row(p, l, sampler_row(s, y, row) ? row : NULL, planes,
-                 ret + (size_t)y * (size_t)l->input_width, plane);
-    free(row);
-    sampler_free(s);
+        draw_row(&d, y);
+    free(d.colours);
+    sampler_free(d.sampler);
     return ok;
 }
