@@ -45,6 +45,27 @@ static enum status print_verdicts(struct cli *c, int64_t file, struct fault *f)
     return cli_list(c, sql, &id, 1, f);
 }
 
+/* Before the table: "layers 66, worst model.22/conv 6e-05, avoided none". */
+static enum status print_check(struct cli *c, struct db *db, int64_t file, struct fault *f)
+{
+    static const char sql[] =
+        "SELECT concat(CASE WHEN p.layers = 0 THEN 'not checked'"
+        " ELSE format('layers %s, worst %s %s, avoided %s', p.layers, p.worst_layer,"
+        " ltrim(to_char(p.worst_difference, '9.9EEEE')),"
+        " coalesce(nullif(cardinality(string_to_array(p.avoided, ' ')), 0)::text, 'none')) END,"
+        " ', wrong ' || nullif(p.wrong, 0), ': ' || p.reason)"
+        " FROM domain.plan_check AS p WHERE p.model_file_id = $1 AND p.cpu = $2";
+    char cpu[PRECISION_CPU];
+    const struct param params[] = { p_i64(c->arena, file), p_text(precision_cpu(cpu)) };
+    PGresult *r = NULL;
+    const enum status st = db_read(db, sql, params, 2, &r, f);
+
+    if (st == ST_OK && PQntuples(r) && !c->json)
+        puts(row_text(r, 0, 0));
+    PQclear(r);
+    return st;
+}
+
 enum status gate_run(struct cli *c, struct fault *f)
 {
     char cpu[PRECISION_CPU];
@@ -56,7 +77,8 @@ enum status gate_run(struct cli *c, struct fault *f)
 
     if ((st = cli_db(c, &db, f)) != ST_OK || (st = cli_store(c, &store, f)) != ST_OK ||
         (st = stored_weights(c, db, &subject, f)) != ST_OK ||
-        (st = precision_gate(db, store, subject.file, NULL, &tried, f)) != ST_OK)
+        (st = precision_gate(db, store, subject.file, NULL, &tried, f)) != ST_OK ||
+        (st = print_check(c, db, subject.file, f)) != ST_OK)
         return st;
     if (!tried)
         cli_say("%s computes in nothing cheaper than f32: automatic precision is f32",

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "domain/calibration.h"
+#include "domain/plan_trial.h"
 
 enum { ARENA_BYTES = 1 << 20 };
 
@@ -16,6 +17,7 @@ struct subject {
     struct calibration_subject model;
     struct digest pictures[LIMIT_TRIAL_PICTURES];
     struct trial_subject trial;
+    struct avoided avoided; /* that trial points to */
 };
 
 static enum status read_subject(struct db *db, struct arena *a, struct subject *s, struct fault *f)
@@ -94,6 +96,51 @@ static enum status write_verdict(struct db *db, struct arena *a, const struct su
     return st;
 }
 
+/* What was not compared is NULL. */
+static enum status write_check(struct db *db, struct arena *a, const struct subject *s,
+                               const struct plan_trial *t, struct fault *f)
+{
+    const struct plan_check *c = &t->found;
+    char cpu[PRECISION_CPU], avoided[AVOIDED_TEXT];
+    const struct param params[] = {
+        p_i64(a, s->model.file),
+        p_text(precision_cpu(cpu)),
+        p_text(FOVEA_VERSION),
+        p_i64(a, c->layers),
+        p_i64(a, c->wrong),
+        p_text(c->layers ? c->worst_label : NULL),
+        c->layers ? p_f64(a, c->worst) : p_null(),
+        c->layers ? p_f64(a, c->slow_work) : p_null(),
+        p_text(avoided_text(&c->avoided, avoided)),
+        p_text(t->reason[0] ? t->reason : NULL),
+    };
+    const struct db_call call = {
+        "SELECT domain.plan_check_set($1, $2, $3, $4::integer, $5::integer, $6, $7, $8, $9, $10)",
+        params, sizeof params / sizeof *params
+    };
+    PGresult *r = NULL;
+    enum status st = db_write(db, &call, 1, &r, f);
+
+    if (st == ST_OK && t->reason[0])
+        log_event(LOG_LEVEL_WARNING, "plan_checked", "avoided", avoided, "reason", t->reason, NULL);
+    PQclear(r);
+    return st;
+}
+
+/* The kernels of float32; the trials then do without those that are wrong. */
+static enum status check_kernels(struct db *db, struct arena *a, struct subject *s,
+                                 const struct stepper *step, bool *ret_ended, struct fault *f)
+{
+    struct plan_trial t;
+    enum status st = plan_trial_run(s->trial.store, &s->trial.weights, step, &t, ret_ended, f);
+
+    if (st != ST_OK || !*ret_ended)
+        return st;
+    s->avoided = t.found.avoided;
+    s->trial.avoid = &s->avoided;
+    return write_check(db, a, s, &t, f);
+}
+
 /* int8 needs a calibration, which is made first; without one there is nothing to try. */
 static enum status try_int8(struct db *db, struct arena *a, const struct subject *s,
                             const struct stepper *step, bool *ret_ended, struct fault *f)
@@ -150,12 +197,14 @@ enum status precision_gate(struct db *db, struct store *store, int64_t file, con
 {
     struct subject s = { .model.file = file, .trial.store = store };
     struct arena *a = arena_create(ARENA_BYTES);
+    bool ended = false;
     int tried = 0;
     enum status st;
 
     if (!a)
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
-    if ((st = read_subject(db, a, &s, f)) == ST_OK && (st = read_pictures(db, a, &s, f)) == ST_OK)
+    if ((st = read_subject(db, a, &s, f)) == ST_OK && (st = read_pictures(db, a, &s, f)) == ST_OK &&
+        (st = check_kernels(db, a, &s, step, &ended, f)) == ST_OK && ended)
         st = try_all(db, a, &s, step, &tried, f);
     arena_free(a);
     if (st == ST_OK)
@@ -163,51 +212,82 @@ enum status precision_gate(struct db *db, struct store *store, int64_t file, con
     return st;
 }
 
+static enum status queue_due(struct db *db, struct arena *a, struct param precisions, int at_most,
+                             PGresult **ret, struct fault *f)
+{
+    char cpu[PRECISION_CPU];
+    const struct param params[] = {
+        p_text(precision_cpu(cpu)),   p_text(FOVEA_VERSION), precisions,
+        p_i64(a, AGREEMENT_PICTURES), p_i64(a, at_most),     p_i64(a, CALIBRATION_PICTURES)
+    };
+    const struct db_call call = {
+        "SELECT domain.precision_queue($1, $2, $3::text[], $4::integer, $5::integer, $6::integer)",
+        params, sizeof params / sizeof *params
+    };
+
+    return db_write(db, &call, 1, ret, f);
+}
+
 enum status precision_queue(struct db *db, int at_most, int64_t *ret, struct fault *f)
 {
     struct arena *a = arena_create(ARENA_BYTES);
     const char *names[8];
     size_t n = 0;
-    char cpu[PRECISION_CPU];
     PGresult *r = NULL;
-    enum status st = ST_OK;
+    enum status st;
 
     if (!a)
         return fault_set(f, ST_UNAVAILABLE, NULL, "out of memory");
     for (const enum precision *p = precision_candidates; *p != PRECISION_AUTO; p++)
         if (precision_available(*p))
             names[n++] = precision_name(*p);
-    if (n) {
-        const struct param params[] = { p_text(precision_cpu(cpu)), p_text(FOVEA_VERSION),
-                                        p_texts(a, names, n),       p_i64(a, AGREEMENT_PICTURES),
-                                        p_i64(a, at_most),          p_i64(a, CALIBRATION_PICTURES) };
-        const struct db_call call = {
-            "SELECT domain.precision_queue($1, $2, $3::text[], $4::integer, $5::integer, $6::integer)",
-            params, 6
-        };
-
-        if ((st = db_write(db, &call, 1, &r, f)) == ST_OK)
-            *ret = row_i64(r, 0, 0);
-    } else {
-        *ret = 0;
-    }
+    if ((st = queue_due(db, a, p_texts(a, names, n), at_most, &r, f)) == ST_OK)
+        *ret = row_i64(r, 0, 0);
     PQclear(r);
     arena_free(a);
     return st;
 }
 
-/* An array of texts as PostgreSQL prints it: {"cpu release precision",...}; none of the three holds a
- * quote, a comma or a blank. */
-enum precision precision_chosen(const char *choices)
+/* The rest of this processor's and release's element of an array of texts as PostgreSQL prints it,
+ * {"cpu release rest",...}; none of the three holds a quote or a comma. NULL: there is none. */
+static const char *find_here(const char *rows, size_t *ret_n)
 {
-    enum precision p = PRECISION_F32;
-    char wanted[PRECISION_CPU + 40], cpu[PRECISION_CPU], name[16] = "";
+    char wanted[PRECISION_CPU + 40], cpu[PRECISION_CPU];
     const char *at;
 
     snprintf(wanted, sizeof wanted, "\"%s " FOVEA_VERSION " ", precision_cpu(cpu));
-    if (!choices || !(at = strstr(choices, wanted)))
-        return PRECISION_F32;
+    if (!rows || !(at = strstr(rows, wanted)))
+        return NULL;
     at += strlen(wanted);
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "\","), at);
+    *ret_n = strcspn(at, "\",");
+    return at;
+}
+
+enum precision precision_chosen(const char *choices)
+{
+    enum precision p = PRECISION_F32;
+    char name[16] = "";
+    size_t n;
+    const char *at = find_here(choices, &n);
+
+    if (!at)
+        return PRECISION_F32;
+    snprintf(name, sizeof name, "%.*s", (int)n, at);
     return precision_find(name, &p) && p != PRECISION_AUTO && precision_available(p) ? p : PRECISION_F32;
+}
+
+struct avoided plan_avoided(const char *rows)
+{
+    struct avoided a = { .n = 0 };
+    char text[AVOIDED_TEXT];
+    size_t n;
+    const char *at = find_here(rows, &n);
+
+    if (at && n < sizeof text) {
+        memcpy(text, at, n);
+        text[n] = '\0';
+        if (!avoided_read(text, &a))
+            a.n = 0;
+    }
+    return a;
 }

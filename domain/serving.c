@@ -173,6 +173,7 @@ static enum status load(struct serving *s, struct served_model *m, struct fault 
     note = blackbox_begin(s->box, &m->use.weights, BLACKBOX_LOADING, LOAD_DEADLINES * s->deadline_ms);
     load_calibration(s, m);
     how.compile.calibration = m->calibration;
+    how.compile.avoid = &m->use.avoided;
     how.compile.precision = served_automatic(m, m->use.precision);
     if (failpoint("model_load"))
         st = fault_set(f, ST_UNAVAILABLE, NULL, "the model could not be loaded");

@@ -1,7 +1,8 @@
 /*
- * Models ready to answer, by the digests of their weights and calibration: compiled once, shared by all
- * threads, the least recently used dropped beyond a memory budget unless pinned. Loading happens once
- * however many ask; those who ask meanwhile wait. Weights stay in the mapped file of the store.
+ * Models ready to answer, by the digests of their weights and calibration and by what they avoid:
+ * compiled once, shared by all threads, the least recently used dropped beyond a memory budget unless
+ * pinned. Loading happens once however many ask; those who ask meanwhile wait. Weights stay in the
+ * mapped file of the store.
  *
  * What runs or loads takes one of `slots` places, first come, first served; `queue` may wait for one,
  * each for the deadline at most; beyond that ST_UNAVAILABLE with a time to come back. A run that has all

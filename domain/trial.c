@@ -177,7 +177,7 @@ static enum status check_layers(struct runner *r, struct fault *f)
     if (r->candidate == PRECISION_INT8)
         return ST_OK;
     st = predictor_check(r->predictor, r->candidate, &w, &found, f);
-    if (st == ST_OK && found.avoided.n) {
+    if (st == ST_OK && (found.plans > 1 || found.wrong)) {
         r->trial.verdict = AGREEMENT_FAILED;
         st = fault_set(f, ST_CONFLICT, NULL, "%s", r->trial.reason);
     }
@@ -186,8 +186,10 @@ static enum status check_layers(struct runner *r, struct fault *f)
 
 static enum status try(struct runner *r, struct fault *f)
 {
-    struct load_options how = { .compile = { .threads = 1, .precision = PRECISION_F32 },
-                                .bytes_stay = true };
+    struct load_options how = {
+        .compile = { .threads = 1, .precision = PRECISION_F32, .avoid = r->subject->avoid },
+        .bytes_stay = true
+    };
     const struct digest *calibration = r->subject->calibration;
     struct trial *t = &r->trial;
     const struct model_card *card;

@@ -7,6 +7,7 @@
 
 #include "domain/admin.h"
 #include "inference/agreement.h"
+#include "inference/plan/avoid.h"
 #include "inference/precision.h"
 #include "media/store.h"
 
@@ -23,6 +24,7 @@ struct trial_subject {
     const struct digest *pictures;
     size_t npictures;
     const struct digest *calibration; /* of these weights, for int8; NULL: none */
+    const struct avoided *avoid;      /* layers that both are computed without; NULL: none */
 };
 
 struct trial {

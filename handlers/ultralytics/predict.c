@@ -16,8 +16,8 @@
 #include "handlers/ultralytics/ultralytics.h"
 #include "media/image.h"
 
-/* The model's weights and calibration, when the caller may see it and this build can run it, and what
- * automatic precision is for it here. */
+/* The model's weights and calibration, when the caller may see it and this build can run it, what
+ * automatic precision is for it here, and what its plans avoid. */
 static enum status find_weights(struct request *rq, struct model_use *ret, struct fault *f)
 {
     const struct shape none = { 0 };
@@ -41,6 +41,7 @@ static enum status find_weights(struct request *rq, struct model_use *ret, struc
                                                                : "");
     if (st == ST_OK) {
         ret->precision = precision_chosen(row_text(r, 0, PQfnumber(r, "precisions")));
+        ret->avoided = plan_avoided(row_text(r, 0, PQfnumber(r, "avoided")));
         ret->calibrated =
             row_bytes(r, 0, PQfnumber(r, "calibration"), ret->calibration.bytes, DIGEST_BYTES);
     }

@@ -53,6 +53,15 @@ bool avoided_add(struct avoided *a, const struct graph *g, const struct node *n,
     return true;
 }
 
+bool avoided_same(const struct avoided *a, const struct avoided *b)
+{
+    bool same = a->n == b->n;
+
+    for (int i = 0; i < a->n && same; i++)
+        same = a->items[i].layer == b->items[i].layer && a->items[i].how == b->items[i].how;
+    return same;
+}
+
 const char *avoided_text(const struct avoided *a, char text[AVOIDED_TEXT])
 {
     size_t at = 0;

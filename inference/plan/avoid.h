@@ -29,6 +29,9 @@ enum avoidance avoided_how(const struct avoided *a, const struct graph *g, const
 /* The layer is avoided so from now on. False: so it was already, or the list is full. */
 bool avoided_add(struct avoided *a, const struct graph *g, const struct node *n, enum avoidance how);
 
+/* The same layers in the same order, avoided alike. */
+bool avoided_same(const struct avoided *a, const struct avoided *b);
+
 /*
  * As text, to be kept: "9ae1c3d2708f5b64:own 03...:fast", 16 hexadecimal digits a layer; empty for an
  * empty list. avoided_read takes what avoided_text wrote and nothing else; false: it is not that.

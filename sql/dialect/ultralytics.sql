@@ -72,6 +72,13 @@ LANGUAGE sql STABLE AS $$
              WHERE c.model_file_id = v.model_file_id AND c.digest = v.calibration),
            ultralytics.time(v.checked_at) $$;
 
+-- What the check of a plan found on one kind of processor; avoided: so many layers are computed another way.
+CREATE FUNCTION ultralytics.plan_check(p domain.plan_check)
+RETURNS TABLE ("cpu" text, "version" text, "layers" integer, "wrong" integer, "worstLayer" text, "worstDifference" double precision,
+               "plainLoops" double precision, "avoided" integer, "reason" text, "checkedAt" text) LANGUAGE sql STABLE AS $$
+    SELECT p.cpu, p.release, p.layers, p.wrong, p.worst_layer, p.worst_difference, p.slow_work,
+           cardinality(string_to_array(p.avoided, ' ')), p.reason, ultralytics.time(p.checked_at) $$;
+
 -- The final metrics, or in their absence those of the newest run; train results of that run alone.
 CREATE FUNCTION ultralytics.model(m domain.model, a domain.asker)
 RETURNS TABLE ("id,_id@createdAt" bigint, "name" text, "slug" text, "projectId@projectCreatedAt" bigint, "projectSlug" text, "username" text,
@@ -97,6 +104,9 @@ RETURNS TABLE ("id,_id@createdAt" bigint, "name" text, "slug" text, "projectId@p
                                              FROM domain.precision_verdict v,
                                                   LATERAL ultralytics.precision_verdict(v, domain.precision_choices(f.id)) AS x
                                             WHERE v.model_file_id = f.id ORDER BY v.cpu, v.precision)),
+                             'check', to_json(ARRAY(SELECT x
+                                                      FROM domain.plan_check k, LATERAL ultralytics.plan_check(k) AS x
+                                                     WHERE k.model_file_id = f.id ORDER BY k.cpu)),
                              'calibration', (SELECT to_json(x)
                                                FROM domain.calibration c, LATERAL ultralytics.calibration(c) AS x
                                               WHERE c.model_file_id = f.id),

@@ -112,6 +112,8 @@ CREATE VIEW domain.condemned_weights AS SELECT c.* FROM data.condemned_weights c
 
 CREATE VIEW domain.precision_verdict AS SELECT v.* FROM data.precision_verdict v;
 
+CREATE VIEW domain.plan_check AS SELECT p.* FROM data.plan_check p;
+
 CREATE VIEW domain.calibration AS SELECT c.* FROM data.calibration c;
 
 CREATE VIEW domain.training_run AS

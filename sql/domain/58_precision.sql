@@ -10,6 +10,13 @@ CREATE FUNCTION domain.precision_choices(file bigint) RETURNS text[] LANGUAGE sq
                     AND (v.precision <> 'int8' OR v.calibration = c.digest)
                   ORDER BY v.cpu, v.release, v.candidate_ms) $$;
 
+-- What plans avoid on each kind of processor where the check found something: "cpu release list".
+CREATE FUNCTION domain.plan_avoided(file bigint) RETURNS text[] LANGUAGE sql STABLE AS $$
+    SELECT ARRAY(SELECT concat_ws(' ', p.cpu, p.release, p.avoided)
+                   FROM domain.plan_check p
+                  WHERE p.model_file_id = $1 AND p.avoided <> ''
+                  ORDER BY p.cpu) $$;
+
 -- Pictures of the model's dataset, or of those of its project, validation first; at most so many a dataset and split.
 CREATE FUNCTION domain.precision_pictures(file bigint, at_most integer)
 RETURNS TABLE (digest bytea) LANGUAGE sql STABLE AS $$
@@ -71,6 +78,25 @@ BEGIN
     RETURN FOUND;
 END $$;
 
+-- The last check of a file's plan on a kind of processor. False: the file is gone.
+CREATE FUNCTION domain.plan_check_set(file bigint, cpu text, release text, layers integer, wrong integer, worst_layer text,
+                                      worst_difference double precision, slow_work double precision, avoided text, reason text)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO data.plan_check AS p
+           (model_file_id, cpu, release, layers, wrong, worst_layer, worst_difference, slow_work, avoided, reason)
+    SELECT f.id, $2, $3, $4, $5, $6, $7, $8, $9, $10
+      FROM data.model_file f
+     WHERE f.id = $1
+       FOR KEY SHARE
+        ON CONFLICT ON CONSTRAINT plan_check_taken
+        DO UPDATE SET release = excluded.release, layers = excluded.layers, wrong = excluded.wrong,
+                      worst_layer = excluded.worst_layer, worst_difference = excluded.worst_difference,
+                      slow_work = excluded.slow_work, avoided = excluded.avoided, reason = excluded.reason, checked_at = now();
+    RETURN FOUND;
+END $$;
+
 -- The calibration of a file from now on; its bytes are published. False: the file is gone.
 CREATE FUNCTION domain.calibration_set(file bigint, digest bytea, size bigint, pictures integer, source text, release text,
                                        held integer) RETURNS boolean
@@ -101,7 +127,7 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Queues what no verdict holds for on this kind of processor: another processor or release, datasets that have reached the
+-- Queues what no check or no verdict holds for on this kind of processor: another processor or release, datasets that have reached the
 -- least number of pictures or twice as many as then, for int8 enough for a calibration where there is none, or another
 -- calibration. The key is the state of things, so that what fails is not tried again until something changes or the job is
 -- forgotten. Returns how many are due.
@@ -117,13 +143,15 @@ BEGIN
           FROM domain.model_file f
           JOIN domain.model m ON m.id = f.model_id
          CROSS JOIN LATERAL domain.precision_pictures_held(f.id) AS h (held)
-         CROSS JOIN unnest($3) AS p (name)
+          LEFT JOIN unnest($3) AS p (name) ON true
           LEFT JOIN data.calibration c ON c.model_file_id = f.id
           LEFT JOIN data.precision_verdict v
             ON v.model_file_id = f.id AND v.cpu = $1 AND v.precision = p.name AND v.release = $2
            AND (p.name <> 'int8' OR v.calibration IS NOT DISTINCT FROM c.digest)
          WHERE f.purpose = 'weights' AND m.runnable
-           AND (v.model_file_id IS NULL
+           AND (NOT EXISTS (SELECT 1 FROM data.plan_check k
+                             WHERE k.model_file_id = f.id AND k.cpu = $1 AND k.release = $2)
+                OR p.name IS NOT NULL AND v.model_file_id IS NULL
                 OR h.held >= $4 AND (v.pictures_held < $4 OR h.held >= 2 * v.pictures_held)
                 OR p.name = 'int8' AND c.digest IS NULL AND h.held >= $6 AND v.pictures_held < $6)
          ORDER BY f.id

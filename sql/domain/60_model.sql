@@ -151,12 +151,12 @@ LANGUAGE sql STABLE AS $$
       FROM domain.model_get(a, $2) AS m
       JOIN domain.model_file f ON f.model_id = m.id $$;
 
--- What predict loads; digest NULL: no weights, calibration NULL: none.
+-- What predict loads; digest NULL: no weights, calibration NULL: none. avoided: layers that are wrong by the usual kernels.
 CREATE FUNCTION domain.model_weights(a domain.actor, model bigint)
 RETURNS TABLE (id bigint, digest bytea, size bigint, format text, task text, class_names text[], runnable boolean,
-               why_not text, precisions text[], calibration bytea) LANGUAGE sql STABLE AS $$
+               why_not text, precisions text[], calibration bytea, avoided text[]) LANGUAGE sql STABLE AS $$
     SELECT m.id, f.digest, f.size, f.format, m.task, m.class_names, m.runnable AND c.digest IS NULL,
-           coalesce(c.reason, m.why_not), domain.precision_choices(f.id), k.digest
+           coalesce(c.reason, m.why_not), domain.precision_choices(f.id), k.digest, domain.plan_avoided(f.id)
       FROM domain.model_get(a, $2) AS m
       LEFT JOIN domain.model_file f ON f.model_id = m.id AND f.purpose = 'weights'
       LEFT JOIN domain.condemned_weights c ON c.digest = f.digest

@@ -78,6 +78,9 @@ DELETE FROM data.item WHERE kind = 'frame';
 
 -- What is due.
 DELETE FROM data.job;
+SELECT t.is(domain.precision_queue('a/avx', '1.0', '{}', 16, 100), 1::bigint, 'what was never checked is, where nothing is to be tried too');
+SELECT domain.plan_check_set(current_setting('t.file')::bigint, 'a/avx', '1.0', 6, 0, 'x', 0, 0, '', NULL) \g /dev/null
+DELETE FROM data.job;
 SELECT t.is(domain.precision_queue('a/avx', '1.0', '{f16,bf16}', 16, 100), 0::bigint, 'where verdicts hold nothing is due');
 SELECT t.is(domain.precision_queue('c/avx', '1.0', '{f16}', 16, 100), 1::bigint, 'another processor tries again');
 SELECT t.is(domain.precision_queue('c/avx', '1.0', '{f16}', 16, 100), 0::bigint, 'but asks once');

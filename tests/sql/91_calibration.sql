@@ -7,6 +7,7 @@ SELECT domain.model_create(t.actor('alice'), t.project(), 'Tried', file_name => 
 SELECT set_config('t.tried', t.row_id()::text, true), set_config('t.file', f.id::text, true)
   FROM data.model_file f WHERE f.model_id = t.row_id() \g /dev/null
 CREATE FUNCTION t.file() RETURNS bigint LANGUAGE sql AS $$ SELECT current_setting('t.file')::bigint $$;
+SELECT domain.plan_check_set(t.file(), 'a/avx', '1.0', 6, 0, 'x', 0, 0, '', NULL) \g /dev/null
 CREATE FUNCTION t.calibrated(bytes text, pictures int DEFAULT 64, source text DEFAULT 'dataset', release text DEFAULT '1.0', held int DEFAULT 64)
 RETURNS boolean LANGUAGE sql AS $$ SELECT domain.calibration_set(t.file(), sha256($1::bytea), 9, $2, $3, $4, $5) $$;
 CREATE FUNCTION t.found(name text, verdict text, ms float8, held int, calibration text DEFAULT NULL)

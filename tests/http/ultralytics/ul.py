@@ -120,7 +120,8 @@ def stored():
     and what jobs find out about models that are there."""
     global _tables
     if _tables is None:
-        skipped = ("job", "usage", "counter", "schema_migration", "precision_verdict", "calibration")
+        skipped = ("job", "usage", "counter", "schema_migration", "precision_verdict", "plan_check",
+                   "calibration")
         _tables = [t for t in sql("SELECT tablename FROM pg_tables WHERE schemaname = 'data'").split()
                    if t not in skipped]
     query = " UNION ALL ".join(f"SELECT '{t}', count(*) FROM data.{t}" for t in _tables)
