@@ -94,15 +94,9 @@ struct point letterbox_undo_clipped(const struct letterbox *l, struct point p)
 
 /* ---- sampling ---- */
 
-/* The source pixels low .. low + n - 1 that make one of the target, with their weights. */
-struct tap {
-    int low, n;
-    size_t weights;
-};
-
 /* Taps of the target positions first .. end - 1 along one side. */
 struct side {
-    struct tap *taps;
+    struct letterbox_tap *taps;
     float *weights;
     int first, end;
 };
@@ -115,7 +109,7 @@ struct sampler {
     /* Where every column is one of two source pixels and the CPU has vectors for it; else n is 0. The
      * arrays belong to the sampler. */
     struct letterbox_pairs pairs;
-    float *row; /* the source rows of one target row, summed: [width * 3] */
+    float *row; /* the source rows of one target row, summed: [width * 3 + 1] */
 };
 
 /* Support of the filter in source pixels: 1, or more where several become one. */
@@ -126,7 +120,7 @@ static double support(const struct letterbox *l, double scale)
 
 static void fill_tap(struct side *s, int i, double centre, double radius, int from)
 {
-    struct tap *t = &s->taps[i - s->first];
+    struct letterbox_tap *t = &s->taps[i - s->first];
     int low = (int)floor(centre - radius + 0.5), high = (int)floor(centre + radius + 0.5);
     float sum = 0;
 
@@ -174,7 +168,7 @@ static bool side_create(struct side *s, const struct letterbox *l, int from, int
 static void fill_pair(const struct side *across, int i, int width, int32_t *at, float *left,
                       float *right)
 {
-    const struct tap *t = &across->taps[i];
+    const struct letterbox_tap *t = &across->taps[i];
     const float *w = across->weights + t->weights;
     const bool end = t->low + 1 == width;
 
@@ -213,7 +207,7 @@ struct sampler *sampler_create(const struct letterbox *l, const uint8_t *rgb)
     s->l = l;
     s->rgb = rgb;
     s->kernels = letterbox_kernels(cpu_isa());
-    s->row = calloc((size_t)l->width, 3 * sizeof *s->row);
+    s->row = calloc((size_t)l->width * 3 + 1, sizeof *s->row);
     if (!s->row || !side_create(&s->across, l, l->width, l->scaled_width, l->left, l->input_width) ||
         !side_create(&s->down, l, l->height, l->scaled_height, l->top, l->input_height) ||
         !pairs_create(s)) {
@@ -242,44 +236,11 @@ void sampler_free(struct sampler *s)
     free(s);
 }
 
-/* One target pixel of any number of taps, whole. */
-static void sum_columns(const float *row, const struct tap *t, const float *weights, float ret[3])
-{
-    const float *p = row + (size_t)t->low * 3;
-    float sum[3] = { 0.5f, 0.5f, 0.5f };
-
-    for (int k = 0; k < t->n; k++, p += 3)
-        for (int c = 0; c < 3; c++)
-            sum[c] += p[c] * weights[k];
-    for (int c = 0; c < 3; c++)
-        ret[c] = (float)(int)sum[c];
-}
-
-/* The columns of the summed row, one after the other. */
-static void draw_columns(const struct sampler *s, const struct letterbox_scale *scale,
-                         float *const ret[3])
-{
-    const int n = s->across.end - s->across.first;
-
-    for (int x = 0; x < n; x++) {
-        const struct tap *t = &s->across.taps[x];
-        const float *w = s->across.weights + t->weights, *p = s->row + (size_t)t->low * 3;
-        float whole[3];
-
-        if (t->n == 2)
-            for (int c = 0; c < 3; c++)
-                whole[c] = (float)(int)(p[c] * w[0] + p[c + 3] * w[1] + 0.5f);
-        else
-            sum_columns(s->row, t, w, whole);
-        for (int c = 0; c < 3; c++)
-            ret[c][x] = (whole[c] - scale->mean[c]) * scale->scale[c];
-    }
-}
-
 /* The source columns that one of the target needs, summed over the tap's rows. */
-static void sum_rows(struct sampler *s, const struct tap *t)
+static void sum_rows(struct sampler *s, const struct letterbox_tap *t)
 {
-    const struct tap *first = s->across.taps, *last = first + (s->across.end - s->across.first - 1);
+    const struct letterbox_tap *first = s->across.taps,
+                               *last = first + (s->across.end - s->across.first - 1);
     const size_t stride = (size_t)s->l->width * 3, low = (size_t)first->low * 3;
 
     s->kernels->sum(s->rgb + (size_t)t->low * stride + low, stride, s->down.weights + t->weights, t->n,
@@ -289,7 +250,7 @@ static void sum_rows(struct sampler *s, const struct tap *t)
 bool sampler_row(struct sampler *s, int y, const struct letterbox_scale *scale, float *const ret[3])
 {
     const size_t stride = (size_t)s->l->width * 3;
-    const struct tap *t;
+    const struct letterbox_tap *t;
     const uint8_t *upper;
     const float *w;
 
@@ -298,7 +259,8 @@ bool sampler_row(struct sampler *s, int y, const struct letterbox_scale *scale, 
     t = &s->down.taps[y - s->down.first];
     if (s->pairs.n == 0) {
         sum_rows(s, t);
-        draw_columns(s, scale, ret);
+        s->kernels->columns(s->across.taps, s->across.weights, s->across.end - s->across.first, s->row,
+                            scale, ret);
         return true;
     }
     w = s->down.weights + t->weights;

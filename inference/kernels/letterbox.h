@@ -26,6 +26,12 @@ struct letterbox_rows {
     float above, below;
 };
 
+/* A column of the target made of any number of source pixels: n >= 1 from pixel `low` on. */
+struct letterbox_tap {
+    int low, n;
+    size_t weights; /* where the tap's begin in an array of all */
+};
+
 /* What becomes of a number v of 0..255: (v - mean) * scale; for red, green and blue. */
 struct letterbox_scale {
     float mean[3], scale[3];
@@ -43,6 +49,12 @@ struct letterbox_kernels {
      * first on. */
     void (*sum)(const uint8_t *from, size_t stride, const float *weights, int rows, size_t n,
                 float *ret);
+    /*
+     * The n columns of a target row from a summed one: its numbers times the weights, from the first on,
+     * two as in `pairs`, any others on top of the 0.5. One number after those of the last pixel is read.
+     */
+    void (*columns)(const struct letterbox_tap *taps, const float *weights, int n, const float *row,
+                    const struct letterbox_scale *scale, float *const ret[3]);
 };
 
 /* Those of a level that this CPU has: cpu_isa() or below. Constant. */

@@ -137,4 +137,36 @@ static TARGET_VECTOR void sum(const uint8_t *from, size_t stride, const float *w
         sum_rest(from + i, stride, weights, rows, n - i, ret + i);
 }
 
-const struct letterbox_kernels letterbox_vector = { .pairs = pairs, .sum = sum };
+/* A pixel of a summed row, and the number after it. */
+INLINE_VECTOR __m128 times(const float *pixel, float weight)
+{
+    return _mm_mul_ps(_mm_loadu_ps(pixel), _mm_set1_ps(weight));
+}
+
+/* One target pixel at a time: its own sources lie side by side, those of its neighbour do not. */
+static TARGET_VECTOR void columns(const struct letterbox_tap *taps, const float *weights, int n,
+                                  const float *row, const struct letterbox_scale *scale,
+                                  float *const ret[3])
+{
+    const __m128 mean = _mm_setr_ps(scale->mean[0], scale->mean[1], scale->mean[2], 0);
+    const __m128 factor = _mm_setr_ps(scale->scale[0], scale->scale[1], scale->scale[2], 0);
+    const __m128 half = _mm_set1_ps(0.5f);
+
+    for (int x = 0; x < n; x++) {
+        const struct letterbox_tap *t = &taps[x];
+        const float *p = row + (size_t)t->low * 3, *w = weights + t->weights;
+        __m128 v = half;
+
+        if (t->n == 2)
+            v = _mm_add_ps(_mm_add_ps(times(p, w[0]), times(p + 3, w[1])), half);
+        else
+            for (int k = 0; k < t->n; k++)
+                v = _mm_add_ps(v, times(p + k * 3, w[k]));
+        v = _mm_mul_ps(_mm_sub_ps(_mm_cvtepi32_ps(_mm_cvttps_epi32(v)), mean), factor);
+        _mm_store_ss(&ret[0][x], v);
+        _mm_store_ss(&ret[1][x], _mm_movehdup_ps(v));
+        _mm_store_ss(&ret[2][x], _mm_movehl_ps(v, v));
+    }
+}
+
+const struct letterbox_kernels letterbox_vector = { .pairs = pairs, .sum = sum, .columns = columns };

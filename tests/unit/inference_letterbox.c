@@ -1,6 +1,7 @@
 /* Pictures drawn by vectors equal, bit for bit, what plain arithmetic on each pixel gives. */
 #include "tests/unit/test.h"
 
+#include <sys/mman.h>
 #include "inference/kernels/letterbox.h"
 #include "inference/preprocess.h"
 #include "tests/unit/inference_random.h"
@@ -84,15 +85,25 @@ static int differences(const struct preprocess *p, const struct letterbox *l, co
     return wrong;
 }
 
-/* The picture ends where its memory does, so that a sanitizer sees what is read beyond. */
-static uint8_t *picture(uint64_t *state, int width, int height)
-{
-    const size_t n = (size_t)width * (size_t)height * 3;
-    uint8_t *rgb = malloc(n);
+/* Ends where a page does that nobody may read: whoever reads beyond is killed. */
+struct picture {
+    uint8_t *rgb, *pages;
+    size_t bytes;
+};
 
-    for (size_t i = 0; rgb && i < n; i++)
-        rgb[i] = (uint8_t)random_int(state, 0, 255);
-    return rgb;
+static struct picture picture(uint64_t *state, int width, int height)
+{
+    const size_t page = 4096, n = (size_t)width * (size_t)height * 3,
+                 whole = (n + page - 1) / page * page;
+    struct picture p = { .bytes = whole + page };
+
+    p.pages = mmap(NULL, p.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p.pages == MAP_FAILED || mprotect(p.pages + whole, page, PROT_NONE) != 0)
+        abort();
+    p.rgb = p.pages + whole - n;
+    for (size_t i = 0; i < n; i++)
+        p.rgb[i] = (uint8_t)random_int(state, 0, 255);
+    return p;
 }
 
 static void check_drawing(const struct preprocess *p, uint64_t *state, int width, int height,
@@ -100,18 +111,18 @@ static void check_drawing(const struct preprocess *p, uint64_t *state, int width
 {
     const struct letterbox l = letterbox_fit(p->fit, p->keep, width, height, input_w, input_h);
     const size_t n = (size_t)input_w * (size_t)input_h * 3;
-    uint8_t *rgb = picture(state, width, height);
+    const struct picture im = picture(state, width, height);
     float *planes = malloc(n * sizeof *planes);
 
-    REQUIRE(rgb && planes);
+    REQUIRE(planes);
     for (size_t i = 0; i < n; i++)
         planes[i] = NAN; /* what stays so was not drawn */
-    REQUIRE(preprocess_draw(p, &l, rgb, 3, planes));
-    if (differences(p, &l, rgb, planes) != 0)
+    REQUIRE(preprocess_draw(p, &l, im.rgb, 3, planes));
+    if (differences(p, &l, im.rgb, planes) != 0)
         printf("# %d x %d to %d x %d, fit %d\n", width, height, input_w, input_h, (int)p->fit);
-    CHECK_I64(differences(p, &l, rgb, planes), 0);
+    CHECK_I64(differences(p, &l, im.rgb, planes), 0);
     free(planes);
-    free(rgb);
+    munmap(im.pages, im.bytes);
 }
 
 static const struct preprocess *const kinds[] = { &preprocess_yolo,      &preprocess_stretched,
