@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -138,4 +139,15 @@ void child_explain(const struct child_outcome *o, const struct child_work *w, co
         snprintf(ret, size, "%s crashed (signal %d)", noun, o->signal);
     else
         snprintf(ret, size, "%s ended without a word", noun);
+}
+
+void child_clean(char *text)
+{
+    for (char *p = text; *p;) {
+        const size_t n = text_utf8_sequence(p, strlen(p));
+
+        if (!n || (unsigned char)*p < ' ')
+            *p = '?';
+        p += n ? n : 1;
+    }
 }

@@ -38,4 +38,7 @@ enum status child_run(const struct child_work *w, const struct stepper *step, st
 void child_explain(const struct child_outcome *o, const struct child_work *w, const char *noun,
                    char *ret, size_t size);
 
+/* Text that holds names of the file: what PostgreSQL would not take as text becomes '?', in place. */
+void child_clean(char *text);
+
 #endif

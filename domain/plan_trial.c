@@ -16,18 +16,6 @@ struct checker {
     struct plan_trial trial;
 };
 
-/* Names come from a file: what PostgreSQL would not take as text becomes '?'. */
-static void clean(char *text)
-{
-    for (char *p = text; *p;) {
-        const size_t n = text_utf8_sequence(p, strlen(p));
-
-        if (!n || (unsigned char)*p < ' ')
-            *p = '?';
-        p += n ? n : 1;
-    }
-}
-
 /* The first layer that is wrong, for the reason. */
 static void remember(void *who, const struct layer_check *l)
 {
@@ -66,8 +54,8 @@ static void run_check(void *arg, struct buffer *say)
         snprintf(c->trial.reason, sizeof c->trial.reason, "%.*s", (int)sizeof c->trial.reason - 1,
                  f.detail);
     }
-    clean(c->trial.reason);
-    clean(c->trial.found.worst_label);
+    child_clean(c->trial.reason);
+    child_clean(c->trial.found.worst_label);
     buffer_bytes(say, &c->trial, sizeof c->trial);
 }
 

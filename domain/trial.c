@@ -227,6 +227,7 @@ static void run_trial(void *arg, struct buffer *say)
     if (try(r, &f) != ST_OK)
         snprintf(r->trial.reason, sizeof r->trial.reason, "%.*s", (int)sizeof r->trial.reason - 1,
                  f.detail);
+    child_clean(r->trial.reason);
     buffer_bytes(say, &r->trial, sizeof r->trial);
 }
 

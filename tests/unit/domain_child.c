@@ -141,3 +141,11 @@ TEST(memory_beyond_the_limit_is_refused)
     buffer_free(&o.said);
 #endif
 }
+
+TEST(names_of_a_file_are_made_text)
+{
+    char text[] = "a\xc3\xa9\tb\xff\xe2\x82"; /* the last one cut */
+
+    child_clean(text);
+    CHECK_STR(text, "a\xc3\xa9?b???");
+}
