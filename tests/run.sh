@@ -11,11 +11,14 @@
 #   programs   just the programs named
 #
 # FOVEA_FIXTURES: folder of large pictures and models (default: ../shared/fixtures when it is there).
-# FOVEA_TEST_SECONDS (300): how long one program may take.
+# FOVEA_TEST_SECONDS: how long one program may take; 300 if not said, four times that with a sanitizer.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-limit_s=${FOVEA_TEST_SECONDS:-300}
+case ${MODE:-release} in
+  asan | tsan) limit_s=${FOVEA_TEST_SECONDS:-1200} ;;
+  *) limit_s=${FOVEA_TEST_SECONDS:-300} ;;
+esac
 work=$(mktemp -d "${TMPDIR:-/tmp}/fovea-tests.XXXXXX")
 counts=${FOVEA_TEST_COUNTS:-$work/counts}
 trap 'rm -rf "$work"' EXIT

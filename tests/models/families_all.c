@@ -9,11 +9,6 @@
 
 #include "inference/compare.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 };
-#else
-enum { SANITIZED = 0 };
-#endif
 enum { FILES_MAX = 400, TOLERANCE_PARTS = 1000 };
 
 struct files {
@@ -96,11 +91,11 @@ static void compare(const struct graph *g, struct result *r)
  * interpreter busy for seconds. */
 static void compare_at_some_size(const struct opened_model *o, struct result *r)
 {
-    enum { LARGE = 320, MIDDLE = 480, SMALL = 160 };
+    enum { LARGE = 320, SMALL = 160 };
     struct fault f = FAULT_INIT;
     struct graph *g = NULL;
 
-    if (SANITIZED && !o->dynamic && o->height > MIDDLE)
+    if (!o->dynamic && too_slow(o->height))
         r->left_out = true;
     else if (!o->dynamic || o->height <= LARGE)
         compare(o->bound, r);
