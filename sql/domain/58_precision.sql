@@ -1,14 +1,15 @@
 -- The accuracy gate of cheaper precisions: what is to be tried, on which pictures, and what was found.
 
 -- What automatic precision is on each kind of processor that has a verdict: "cpu release precision". The fastest that passed
--- and is faster than float32; int8 with the calibration that it passed with.
+-- and is faster than float32; int8 with the calibration that it passed with. Each was timed in turn with float32, at another
+-- hour than the others: shares of float32's time compare, milliseconds don't.
 CREATE FUNCTION domain.precision_choices(file bigint) RETURNS text[] LANGUAGE sql STABLE AS $$
     SELECT ARRAY(SELECT DISTINCT ON (v.cpu, v.release) v.cpu || ' ' || v.release || ' ' || v.precision
                    FROM domain.precision_verdict v
                    LEFT JOIN domain.calibration c ON c.model_file_id = v.model_file_id
                   WHERE v.model_file_id = $1 AND v.verdict = 'passed' AND v.candidate_ms < v.f32_ms
                     AND (v.precision <> 'int8' OR v.calibration = c.digest)
-                  ORDER BY v.cpu, v.release, v.candidate_ms) $$;
+                  ORDER BY v.cpu, v.release, v.candidate_ms / v.f32_ms) $$;
 
 -- What plans avoid on each kind of processor where the check found something: "cpu release list".
 CREATE FUNCTION domain.plan_avoided(file bigint) RETURNS text[] LANGUAGE sql STABLE AS $$

@@ -52,6 +52,10 @@ SELECT t.is((SELECT string_agg(format('%s %s %s', v ->> 'cpu', v ->> 'precision'
                     LATERAL ultralytics.model(r, t.asker('alice')) s, json_array_elements(s."modelInfo" -> 'precision') v),
             'a/avx bf16 false, a/avx f16 true, b/avx bf16 true', 'what is shown says which one is automatic');
 RESET ROLE;
+SELECT t.found(current_setting('t.file')::bigint, 'c/avx', 'f16', '1.0', 'passed', 10, 5) \g /dev/null
+SELECT t.found(current_setting('t.file')::bigint, 'c/avx', 'bf16', '1.0', 'passed', 20, 8) \g /dev/null
+SELECT t.is((SELECT c FROM unnest(domain.precision_choices(current_setting('t.file')::bigint)) c WHERE c LIKE 'c/%'),
+            'c/avx 1.0 bf16', 'of trials at a slow hour and a quick one the larger gain counts');
 SELECT t.ok(NOT t.found(0, 'a/avx', 'f16', '1.0', 'passed', 10, 5), 'a file that is gone gets no verdict');
 SELECT t.refuses(format('SELECT t.found(%s, %L, %L, %L, %L, 1, 1)', current_setting('t.file'), v.cpu, v.name, v.release, v.verdict), '23514', v.broken, v.broken)
   FROM (VALUES ('a cpu', 'f16', '1', 'passed', 'precision_verdict_cpu_malformed'),
