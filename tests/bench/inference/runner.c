@@ -96,30 +96,46 @@ static struct plan *load_plan(const char *model, const struct compile_options *o
     return plan;
 }
 
-static struct context *open_context(const struct plan *p, const char *input)
+/* A plan's memory, and what is written into it before each run: the plan uses the input's memory again.
+ */
+struct runs {
+    struct context *context;
+    void *input;
+};
+
+static struct runs open_runs(const struct plan *p, const char *input)
 {
     struct fault f = FAULT_INIT;
-    struct context *c = NULL;
+    struct runs r = { .context = NULL };
     struct value v;
     size_t n;
-    void *bytes = read_file(input, &n);
 
-    if (context_create(p, &c, &f) != ST_OK)
+    r.input = read_file(input, &n);
+    if (context_create(p, &r.context, &f) != ST_OK)
         give_up(f.detail);
-    v = context_input(c, 0);
+    v = context_input(r.context, 0);
     if (n != value_bytes(&v))
         give_up("the input has another size");
-    memcpy(v.data, bytes, n);
-    free(bytes);
-    return c;
+    memcpy(v.data, r.input, n);
+    return r;
 }
 
-static double run_ms(struct context *c)
+static void close_runs(struct runs *r)
 {
-    struct fault f = FAULT_INIT;
-    const double start = now_ms();
+    context_free(r->context);
+    free(r->input);
+}
 
-    if (context_run(c, &f) != ST_OK)
+/* Of the network alone. */
+static double run_ms(const struct runs *r)
+{
+    const struct value v = context_input(r->context, 0);
+    struct fault f = FAULT_INIT;
+    double start;
+
+    memcpy(v.data, r->input, value_bytes(&v));
+    start = now_ms();
+    if (context_run(r->context, &f) != ST_OK)
         give_up(f.detail);
     return now_ms() - start;
 }
@@ -180,10 +196,10 @@ static double load_again(char **argv, const struct compile_options *o)
     struct opened_model opened;
     double flops, loaded;
     struct plan *p = load_plan(argv[0], o, &opened, &flops);
-    struct context *c = open_context(p, argv[1]);
+    struct runs r = open_runs(p, argv[1]);
 
     loaded = now_ms() - start;
-    context_free(c);
+    close_runs(&r);
     plan_free(p);
     opened_model_free(&opened);
     return loaded;
@@ -198,21 +214,21 @@ static void serve(char **argv)
     struct opened_model opened;
     double flops, loaded;
     struct plan *p = load_plan(argv[0], &o, &opened, &flops);
-    struct context *c = open_context(p, argv[1]);
+    struct runs r = open_runs(p, argv[1]);
     char line[32];
 
     loaded = now_ms() - start;
     for (int i = 0; i < 3; i++)
-        (void)run_ms(c);
+        (void)run_ms(&r);
     printf("ready %.3f %.4f\n", loaded, flops * 1e-9);
     while (fgets(line, sizeof line, stdin)) {
         if (strcmp(line, "load\n") == 0)
             printf("%.3f\n", load_again(argv, &o));
         for (int i = atoi(line); i > 0; i--)
-            printf("%.4f%c", run_ms(c), i > 1 ? ' ' : '\n');
+            printf("%.4f%c", run_ms(&r), i > 1 ? ' ' : '\n');
         fflush(stdout);
     }
-    context_free(c);
+    close_runs(&r);
     plan_free(p);
     opened_model_free(&opened);
 }
@@ -221,7 +237,7 @@ static void serve(char **argv)
 
 struct client {
     pthread_t thread;
-    struct context *context;
+    struct runs own;
     double until_ms;
     int runs;
 };
@@ -231,7 +247,7 @@ static void *client_main(void *arg)
     struct client *c = arg;
 
     for (c->runs = 0; now_ms() < c->until_ms; c->runs++)
-        (void)run_ms(c->context);
+        (void)run_ms(&c->own);
     return NULL;
 }
 
@@ -245,8 +261,10 @@ static void clients(char **argv)
     struct plan *p = load_plan(argv[0], &o, &opened, &flops);
     char line[32];
 
-    for (int i = 0; all && i < n; i++)
-        (void)run_ms(all[i].context = open_context(p, argv[1]));
+    for (int i = 0; all && i < n; i++) {
+        all[i].own = open_runs(p, argv[1]);
+        (void)run_ms(&all[i].own);
+    }
     printf("ready\n");
     while (all && fgets(line, sizeof line, stdin)) {
         const double start = now_ms();
