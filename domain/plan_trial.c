@@ -16,21 +16,11 @@ struct checker {
     struct plan_trial trial;
 };
 
-/* The first layer that is wrong, for the reason. */
-static void remember(void *who, const struct layer_check *l)
-{
-    struct plan_trial *t = who;
-
-    if (l->wrong && !t->reason[0])
-        snprintf(t->reason, sizeof t->reason, "%.90s by %.30s is off by %.2g", l->label, l->by,
-                 l->difference);
-}
-
 static enum status check(struct checker *c, struct fault *f)
 {
     const struct load_options how = { .compile = { .threads = 1, .precision = PRECISION_F32 },
                                       .bytes_stay = true };
-    const struct plan_watcher w = { .see = remember, .who = &c->trial };
+    const struct plan_watcher w = { .see = plan_check_reason, .who = c->trial.reason };
     struct predictor *p = NULL;
     const void *bytes = NULL;
     size_t n = 0;

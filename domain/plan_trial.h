@@ -11,8 +11,9 @@
 #include "media/store.h"
 
 struct plan_trial {
-    struct plan_check found; /* layers 0: there was no check */
-    char reason[160];        /* the first layer that was wrong, or why there was no check; or empty */
+    struct plan_check found;        /* layers 0: there was no check */
+    char reason[PLAN_CHECK_REASON]; /* the first layer that was wrong, or why there was no check; or
+                                       empty */
 };
 
 /* As trial_run: LIMIT_TRIAL_S at most, and ST_OK whatever became of the child. Labels are UTF-8. */

@@ -156,21 +156,11 @@ static void explain(struct trial *t)
                  a->findings);
 }
 
-/* The first layer that is wrong, for the reason. */
-static void remember(void *who, const struct layer_check *l)
-{
-    struct trial *t = who;
-
-    if (l->wrong && !t->reason[0])
-        snprintf(t->reason, sizeof t->reason, "%.90s by %.30s is off by %.2g", l->label, l->by,
-                 l->difference);
-}
-
 /* A candidate whose kernels are wrong on this processor need not be compared. Bytes clip what no picture
  * of the calibration held, so that layers differ there on anything but pictures: only findings count. */
 static enum status check_layers(struct runner *r, struct fault *f)
 {
-    const struct plan_watcher w = { .see = remember, .who = &r->trial };
+    const struct plan_watcher w = { .see = plan_check_reason, .who = r->trial.reason };
     struct plan_check found;
     enum status st;
 

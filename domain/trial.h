@@ -7,7 +7,7 @@
 
 #include "domain/admin.h"
 #include "inference/agreement.h"
-#include "inference/plan/avoid.h"
+#include "inference/plan/check.h"
 #include "inference/precision.h"
 #include "media/store.h"
 
@@ -31,8 +31,8 @@ struct trial {
     enum agreement_verdict verdict;
     bool bundled; /* pictures of our own took part */
     struct agreement seen;
-    double f32_ms, candidate_ms; /* of the network alone: medians of runs in turn, one thread */
-    char reason[160];            /* why it did not pass; or empty */
+    double f32_ms, candidate_ms;    /* of the network alone: medians of runs in turn, one thread */
+    char reason[PLAN_CHECK_REASON]; /* why it did not pass; or empty */
 };
 
 /*

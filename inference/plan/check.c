@@ -284,6 +284,15 @@ out:
     return st;
 }
 
+void plan_check_reason(void *who, const struct layer_check *l)
+{
+    char *reason = who;
+
+    if (l->wrong && !reason[0])
+        snprintf(reason, PLAN_CHECK_REASON, "%.90s by %.30s is off by %.2g", l->label, l->by,
+                 l->difference);
+}
+
 static enum status make_plan(const struct graph *bound, const struct compile_options *o,
                              struct plan **ret, struct fault *f)
 {

@@ -38,6 +38,11 @@ struct plan_watcher {
     void *who;
 };
 
+/* A watcher's `see`: the first wrong layer, what runs it and how far it is off. who: a text of
+ * PLAN_CHECK_REASON bytes, empty at first. */
+enum { PLAN_CHECK_REASON = 160 };
+void plan_check_reason(void *who, const struct layer_check *l);
+
 /*
  * bound: inferred, before any pass. inputs: one value for each of the graph's. o->avoid is where it
  * begins, or NULL. watcher may be NULL. ret->wrong > 0: something could not be put right. Late nodes run
