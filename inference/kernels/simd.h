@@ -7,6 +7,7 @@
 
 #include <immintrin.h>
 #include <stddef.h>
+#include <string.h>
 #include "inference/graph/value.h"
 
 #define TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")))
@@ -48,6 +49,15 @@ INLINE_AVX512 __m512 bfloat_dot(__m512i a, __m512i b, __m512 sum)
 {
     __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
+}
+
+/* Two channels of one pixel, of 16 bits each, in every pair of lanes. */
+INLINE_AVX512 __m512i both_channels(const uint16_t *x)
+{
+    int pair;
+
+    memcpy(&pair, x, sizeof pair);
+    return _mm512_set1_epi32(pair);
 }
 
 /* 2^r for r from 0 to 1, within 8e-8, the highest power first. */

@@ -1,17 +1,7 @@
 /* See tile_half.h and tile.c, whose shapes these are. */
-#include <string.h>
 #include "inference/kernels/simd.h"
 #include "inference/kernels/tile.h"
 #include "inference/kernels/tile_half.h"
-
-/* Two channels of one pixel in every pair of lanes. */
-INLINE_AVX512 __m512i both_channels(const uint16_t *x)
-{
-    int pair;
-
-    memcpy(&pair, x, sizeof pair);
-    return _mm512_set1_epi32(pair);
-}
 
 /* The sum of each pair of lanes in float32. */
 INLINE_AVX512 __m512 widen(__m512i sum)
