@@ -1,6 +1,7 @@
 /* Kernels that are wrong on this processor: what a check says of a stored model, and that the server
  * answers without them. The bundled model. */
 #include "tests/unit/test.h"
+#include "tests/unit/file_bytes.h"
 
 #include "base/config.h"
 #include "base/failpoint.h"
@@ -17,19 +18,6 @@ struct bench {
     struct model_use use;
     struct buffer picture;
 };
-
-static bool read_file(const char *path, struct buffer *out)
-{
-    FILE *in = fopen(path, "rb");
-    char piece[65536];
-    size_t n;
-
-    while (in && (n = fread(piece, 1, sizeof piece, in)) > 0)
-        buffer_bytes(out, piece, n);
-    if (in)
-        fclose(in);
-    return in && !out->failed;
-}
 
 /* Without a server: that comes after the checks, whose processes are forks. */
 static bool bench_open(struct bench *b, const char *path)

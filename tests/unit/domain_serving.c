@@ -2,6 +2,7 @@
  * pictures within their budget; runs within their places. The bundled model, and copies of it of other
  * bytes. */
 #include "tests/unit/test.h"
+#include "tests/unit/file_bytes.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -24,19 +25,6 @@ struct bench {
     struct model_use uses[MODELS];
     struct buffer picture;
 };
-
-static bool read_file(const char *path, struct buffer *out)
-{
-    FILE *in = fopen(path, "rb");
-    char piece[65536];
-    size_t n;
-
-    while (in && (n = fread(piece, 1, sizeof piece, in)) > 0)
-        buffer_bytes(out, piece, n);
-    if (in)
-        fclose(in);
-    return in && !out->failed;
-}
 
 /* Copy i has a documentation of one letter: other bytes, the same network. */
 static bool publish(struct bench *b, const struct buffer *file, int i)

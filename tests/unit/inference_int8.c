@@ -233,6 +233,10 @@ TEST(floats_become_bytes_and_come_back)
     free(y);
 }
 
+static const struct window one_pixel = {
+    .kernel = { 1, 1 }, .stride = { 1, 1 }, .dilation = { 1, 1 }, .in = { 1, 1 }, .out = { 1, 1 }
+};
+
 /* A convolution of one weight: what its activation makes of the bias, in bytes. */
 static uint8_t finish_one(float bias, enum activation act, float scale)
 {
@@ -244,11 +248,7 @@ static uint8_t finish_one(float bias, enum activation act, float scale)
     _Alignas(64) static char scratch[1 << 16];
     const struct conv_shape s = { .ci = 1,
                                   .co = 1,
-                                  .w = { .kernel = { 1, 1 },
-                                         .stride = { 1, 1 },
-                                         .dilation = { 1, 1 },
-                                         .in = { 1, 1 },
-                                         .out = { 1, 1 } },
+                                  .w = one_pixel,
                                   .fused = { .act = act },
                                   .x_bytes = { .scale = ones, .zero = zero },
                                   .y_bytes = { .scale = scales, .zero = zero } };
@@ -285,14 +285,9 @@ TEST(what_rounding_weights_takes_on_average_goes_to_the_bias)
     _Alignas(64) uint8_t x[64] = { 10, 20 };
     _Alignas(64) float y[64];
     _Alignas(64) static char scratch[1 << 16];
-    const struct conv_shape s = { .ci = 2,
-                                  .co = 1,
-                                  .w = { .kernel = { 1, 1 },
-                                         .stride = { 1, 1 },
-                                         .dilation = { 1, 1 },
-                                         .in = { 1, 1 },
-                                         .out = { 1, 1 } },
-                                  .x_bytes = { .scale = scale, .zero = zero, .mean = mean } };
+    const struct conv_shape s = {
+        .ci = 2, .co = 1, .w = one_pixel, .x_bytes = { .scale = scale, .zero = zero, .mean = mean }
+    };
     struct conv_kernel *k;
 
     if (!cpu_has_vnni())
